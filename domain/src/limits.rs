@@ -1,0 +1,57 @@
+//! Every limit: value, unit, and why it is what it is.
+
+use std::time::Duration;
+
+/// Events of one commit. A DynamoDB transaction holds 100 items.
+pub const COMMIT_EVENTS: usize = 100;
+/// Bytes of one commit's events. A DynamoDB item holds 400 KB; half of it leaves room for the rest.
+pub const COMMIT_BYTES: usize = 256 * 1024;
+
+/// Rows that a skill answers with when its author names no number: what a voice can read out.
+pub const ROWS_DEFAULT: u32 = 5;
+/// Rows that a skill may answer with.
+pub const ROWS_MAX: u32 = 100;
+/// Bytes of an answer's rows as JSON: beyond it a model reads slower than a caller waits.
+pub const RESULT_BYTES: usize = 64 * 1024;
+
+/// How long a live statement may run unless the call says less.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a live statement may run whatever the call says.
+pub const STATEMENT_TIMEOUT_HARD: Duration = Duration::from_secs(20);
+/// How long a statement waits for another's lock. A caller hears silence meanwhile.
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Dialling, TLS and login of one database connection, each phase with its own clock.
+pub const CONNECT_PHASE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Bytes that a database server may send between two statements' ends; a hostile one sends without end.
+pub const SOCKET_BUDGET_BYTES: u64 = 16 * 1024 * 1024;
+/// The same while a schema is read: 10,000 tables of 20 columns are about 60 MB on the wire.
+pub const DISCOVERY_BUDGET_BYTES: u64 = 1024 * 1024 * 1024;
+/// All of a discovery.
+pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(120);
+/// After this a discovery answers 202 and goes on; the gateway cuts at 29 s.
+pub const DISCOVERY_ANSWER_AFTER: Duration = Duration::from_secs(5);
+
+/// Connections to one customer database, reads and writes together. Small databases allow 20.
+pub const POOL_SIZE: usize = 10;
+/// How long a call waits for one of them.
+pub const POOL_WAIT: Duration = Duration::from_millis(300);
+/// An idle connection is closed after this.
+pub const POOL_IDLE: Duration = Duration::from_secs(300);
+
+/// Names in one error's `nearest`, and in the capped lists of a discovery's changes.
+pub const NEAREST: usize = 3;
+pub const CHANGES_LISTED: usize = 50;
+
+/// Bytes of a request body.
+pub const BODY_BYTES: usize = 1024 * 1024;
+/// Page sizes.
+pub const PAGE_DEFAULT: u32 = 20;
+pub const PAGE_MAX: u32 = 100;
+/// How long answers to idempotent requests are kept.
+pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Parameters of one skill: more than this no model fills reliably.
+pub const INPUTS_MAX: usize = 50;
+/// Requests per second, and the burst above it, of one key and of one organization.
+pub const RATE_PER_KEY: u32 = 200;
+pub const RATE_PER_ORGANIZATION: u32 = 1000;

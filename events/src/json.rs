@@ -1,0 +1,144 @@
+//! The only place where events become bytes and bytes become events.
+
+use crate::{Actor, Event, EventId, OrganizationId, Recorded, RequestId, Seq, Subject};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+/// An event as its bytes stand in the log. `seq` and the hashes are not in them: they follow from the position.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stored {
+    pub id: EventId,
+    #[serde(rename = "type")]
+    pub name: String,
+    pub version: u32,
+    pub subject: Subject,
+    pub actor: Actor,
+    pub request_id: RequestId,
+    pub recorded_at: Timestamp,
+    pub data: serde_json::Value,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum DecodeError {
+    /// Not JSON, or not the shape that its type and version promise.
+    Malformed(String),
+    /// Written by a newer release, or by something that is not Bindery. Never skipped.
+    UnknownType { name: String, version: u32 },
+}
+
+impl std::fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            DecodeError::Malformed(reason) => write!(f, "malformed event: {reason}"),
+            DecodeError::UnknownType { name, version } => {
+                write!(f, "unknown event {name} version {version}: this release is older than the log")
+            }
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+/// What an event adds to the chain: `SHA-256(domain ‖ len(organization) ‖ organization ‖ seq ‖ prevHash ‖ bytes)`,
+/// numbers as 8 bytes, big-endian.
+pub fn chain(organization: &OrganizationId, seq: Seq, prev: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    hash.update(b"bindery.event.v1");
+    hash.update((organization.0.len() as u64).to_be_bytes());
+    hash.update(organization.0.as_bytes());
+    hash.update(seq.0.to_be_bytes());
+    hash.update(prev);
+    hash.update(bytes);
+    hash.finalize().into()
+}
+
+/// The bytes of one event.
+#[allow(clippy::too_many_arguments)]
+pub fn encode(
+    id: &EventId,
+    subject: &Subject,
+    actor: &Actor,
+    request_id: &RequestId,
+    recorded_at: Timestamp,
+    event: &Event,
+) -> Result<Box<RawValue>, DecodeError> {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Borrowed<'a> {
+        id: &'a EventId,
+        version: u32,
+        subject: &'a Subject,
+        actor: &'a Actor,
+        request_id: &'a RequestId,
+        recorded_at: Timestamp,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    serde_json::value::to_raw_value(&Borrowed {
+        id,
+        version: event.version(),
+        subject,
+        actor,
+        request_id,
+        recorded_at,
+        event,
+    })
+    .map_err(|error| DecodeError::Malformed(error.to_string()))
+}
+
+/// The event at `seq`, whose predecessor in the chain has the hash `prev`.
+pub fn decode(
+    organization: &OrganizationId,
+    seq: Seq,
+    prev: &[u8; 32],
+    bytes: &RawValue,
+) -> Result<Recorded, DecodeError> {
+    let stored: Stored =
+        serde_json::from_str(bytes.get()).map_err(|error| DecodeError::Malformed(error.to_string()))?;
+    let event = decode_data(&stored.name, stored.version, stored.data)?;
+    Ok(Recorded {
+        organization: organization.clone(),
+        seq,
+        id: stored.id,
+        subject: stored.subject,
+        actor: stored.actor,
+        request_id: stored.request_id,
+        recorded_at: stored.recorded_at,
+        event,
+        prev_hash: *prev,
+        hash: chain(organization, seq, prev, bytes.get().as_bytes()),
+    })
+}
+
+/// Data of any version that ever shipped, brought up to today's shape.
+pub fn decode_data(name: &str, version: u32, data: serde_json::Value) -> Result<Event, DecodeError> {
+    if !Event::ALL
+        .contains(&(Event::ALL.iter().find(|(known, _)| *known == name).map_or("", |(n, _)| n), version))
+    {
+        return Err(DecodeError::UnknownType { name: name.to_owned(), version });
+    }
+    serde_json::from_value(serde_json::json!({ "type": name, "data": data }))
+        .map_err(|error| DecodeError::Malformed(format!("{name} version {version}: {error}")))
+}
+
+impl Recorded {
+    /// The event as clients and subscribers see it.
+    pub fn to_wire(&self) -> serde_json::Value {
+        serde_json::json!({
+            "seq": self.seq,
+            "id": self.id,
+            "type": self.event.name(),
+            "version": self.event.version(),
+            "subject": self.subject,
+            "actor": self.actor,
+            "requestId": self.request_id,
+            "recordedAt": self.recorded_at,
+            "data": serde_json::to_value(&self.event).expect("events are JSON")["data"],
+            "prevHash": hex::encode(self.prev_hash),
+            "hash": hex::encode(self.hash),
+        })
+    }
+}

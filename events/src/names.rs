@@ -1,0 +1,64 @@
+//! The one list of event names and their current versions.
+
+use crate::agent::*;
+use crate::integration::*;
+use crate::key::*;
+use crate::scoping::*;
+use crate::skill::*;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! events {
+    ($($name:ident: $version:literal),* $(,)?) => {
+        /// Everything that can happen. Stored as `type`, `version` and `data`.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "type", content = "data")]
+        pub enum Event {
+            $($name(Box<$name>)),*
+        }
+
+        impl Event {
+            /// Every event name with the version that is written today.
+            pub const ALL: &'static [(&'static str, u32)] = &[$((stringify!($name), $version)),*];
+
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Event::$name(_) => stringify!($name)),*
+                }
+            }
+
+            pub fn version(&self) -> u32 {
+                match self {
+                    $(Event::$name(_) => $version),*
+                }
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(data: $name) -> Self {
+                Event::$name(Box::new(data))
+            }
+        })*
+    };
+}
+
+events! {
+    Connected: 1,
+    CredentialsRotated: 1,
+    Discovered: 1,
+    ScopingChanged: 1,
+    SkillsQuarantined: 1,
+    Disconnected: 1,
+    CredentialsShredded: 1,
+    AgentCreated: 1,
+    Published: 1,
+    RolledBack: 1,
+    BindingDrafted: 1,
+    BindingRevised: 1,
+    SkillEnabled: 1,
+    SkillDisabled: 1,
+    SkillRemoved: 1,
+    KeyMinted: 1,
+    KeyRotated: 1,
+    KeyRevoked: 1,
+}

@@ -1,0 +1,13 @@
+//! Customers' databases: one guarded way to dial, one driver for each kind.
+
+pub mod dial;
+pub mod driver;
+pub mod error;
+pub mod guard;
+pub mod mysql;
+pub mod pool;
+pub mod postgres;
+pub mod tls;
+
+pub use driver::{Connection, Credentials, Plan, Rows, ServerInfo, Session, Written};
+pub use error::DatabaseError;

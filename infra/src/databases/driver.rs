@@ -1,0 +1,159 @@
+//! What a driver does for the rest of the system. PostgreSQL and MySQL each fill this in with files of the same
+//! names: connect, introspect, execute, errors.
+
+use super::DatabaseError;
+use crate::databases::dial::Dialer;
+use crate::secret::Secret;
+use async_trait::async_trait;
+use domain::arguments::Bound;
+use domain::catalog::Catalog;
+use events::IntegrationKind;
+use events::integration::SslMode;
+use events::skill::Statement;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// All that is needed to log in. Never a URL: host, port, database and user are fields of their own.
+#[derive(Clone)]
+pub struct Credentials {
+    pub host: String,
+    pub port: u16,
+    pub database: String,
+    pub user: String,
+    pub password: Secret,
+    pub sslmode: SslMode,
+    pub ca_pem: Option<String>,
+}
+
+/// What a connection may do, settled when it is opened. Both run in UTC with statement and lock timeouts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Session {
+    ReadOnly,
+    ReadWrite,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerInfo {
+    /// `PostgreSQL`, `MySQL` or `MariaDB`.
+    pub engine: String,
+    /// Digits and points only.
+    pub version: String,
+}
+
+/// What the planner says of a frozen statement.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plan {
+    pub uses_index: Option<String>,
+    pub estimated_rows: Option<u64>,
+}
+
+/// Rows in the order of `statement.columns`, values as the contract writes them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    pub rows: Vec<Vec<Value>>,
+    /// More rows, or more bytes, than the statement's limit or the result budget.
+    pub truncated: bool,
+}
+
+/// What a write did. Anything but one matched row was rolled back.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Written {
+    pub matched: u64,
+    pub changed: u64,
+    /// The written row, for statements with a projection.
+    pub rows: Rows,
+}
+
+/// How a read-only session answered an attempted write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadOnlyProof {
+    /// The engine's refusal: its SQLSTATE.
+    pub refused_with: Option<[u8; 5]>,
+    /// Without the session setting the role could write: some table grants INSERT, UPDATE or DELETE.
+    pub role_can_write: bool,
+}
+
+#[async_trait]
+pub trait Connection: Send {
+    fn server(&self) -> ServerInfo;
+
+    /// Whether a live read or write may still use it.
+    fn is_usable(&self) -> bool;
+
+    /// Runs a frozen read: one round trip once it is prepared on this connection.
+    async fn read(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError>;
+
+    /// Runs a frozen write in a transaction of its own and commits it only when it matched exactly one row.
+    ///
+    /// # Errors
+    /// [`super::error::Fault::InDoubt`] when the answer to COMMIT was lost; every other error means nothing changed.
+    async fn write(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Written, DatabaseError>;
+
+    /// The whole schema, in a fixed number of queries. `progress` gets tables so far.
+    async fn introspect(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError>;
+
+    /// Prepares and explains without running.
+    async fn explain(&mut self, statement: &Statement) -> Result<Plan, DatabaseError>;
+
+    /// Number of tables and views that the user can see.
+    async fn count_objects(&mut self) -> Result<u64, DatabaseError>;
+
+    /// Reads one row of the first readable table; `None` when no table is readable. The name of that table.
+    async fn probe_read(&mut self) -> Result<Option<String>, DatabaseError>;
+
+    /// Attempts a write that would touch no row; never DDL, which MariaDB would run.
+    async fn prove_read_only(&mut self) -> Result<ReadOnlyProof, DatabaseError>;
+
+    /// One single-row SELECT, timed.
+    async fn ping(&mut self) -> Result<Duration, DatabaseError>;
+
+    /// Closes in order; a dropped connection is closed by the socket.
+    async fn close(self: Box<Self>);
+}
+
+/// Progress of opening a connection, so that sql/test can say which check failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Resolve, judge, dial, TLS.
+    ReachabilityTls,
+    /// Login and session settings.
+    Authentication,
+}
+
+/// A failed opening and the phase it failed in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenError {
+    pub phase: Phase,
+    pub error: DatabaseError,
+}
+
+/// Opens connections of every kind.
+#[derive(Clone)]
+pub struct Drivers {
+    pub dialer: Arc<Dialer>,
+}
+
+impl Drivers {
+    pub async fn open(
+        &self,
+        kind: IntegrationKind,
+        credentials: &Credentials,
+        session: Session,
+    ) -> Result<Box<dyn Connection>, OpenError> {
+        match kind {
+            IntegrationKind::Postgres => super::postgres::open(&self.dialer, credentials, session).await,
+            IntegrationKind::Mysql => super::mysql::open(&self.dialer, credentials, session).await,
+        }
+    }
+}

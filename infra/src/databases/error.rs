@@ -1,0 +1,86 @@
+//! What went wrong with a customer's database, classified. Server texts never leave this module's callers raw.
+
+use std::time::Duration;
+
+/// Stable codes; `as_str` is what clients see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fault {
+    DnsFailed,
+    HostNotAllowed,
+    ConnectRefused,
+    ConnectTimeout,
+    TlsRequired,
+    TlsUntrusted,
+    TlsNameMismatch,
+    TlsExpired,
+    AuthFailed,
+    DatabaseMissing,
+    PermissionDenied,
+    /// The server cannot take another connection.
+    TooManyConnections,
+    /// The statement ran into its own or the call's deadline and was cancelled.
+    StatementTimeout,
+    /// Somebody else holds the row.
+    LockTimeout,
+    /// A write in a read-only session.
+    ReadOnlyRefused,
+    /// unique, foreign key, not-null, check: the row does not fit; nothing was changed.
+    ConstraintViolated,
+    /// A serialization failure or deadlock; nothing was changed, trying again may work.
+    Conflict,
+    /// The frozen statement does not fit the schema any more.
+    SchemaMismatch,
+    /// The connection broke before the statement was sent. Nothing happened.
+    ConnectionLost,
+    /// The connection broke after a write was sent and before its answer: it may have happened.
+    InDoubt,
+    /// Bytes that are not the protocol, or too many of them.
+    ProtocolViolation,
+    ServerError,
+}
+
+impl Fault {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Fault::DnsFailed => "dns_failed",
+            Fault::HostNotAllowed => "host_not_allowed",
+            Fault::ConnectRefused => "connect_refused",
+            Fault::ConnectTimeout => "connect_timeout",
+            Fault::TlsRequired => "tls_required",
+            Fault::TlsUntrusted => "tls_untrusted",
+            Fault::TlsNameMismatch => "tls_name_mismatch",
+            Fault::TlsExpired => "tls_expired",
+            Fault::AuthFailed => "auth_failed",
+            Fault::DatabaseMissing => "database_missing",
+            Fault::PermissionDenied => "permission_denied",
+            Fault::TooManyConnections => "too_many_connections",
+            Fault::StatementTimeout => "statement_timeout",
+            Fault::LockTimeout => "lock_timeout",
+            Fault::ReadOnlyRefused => "read_only_refused",
+            Fault::ConstraintViolated => "constraint_violated",
+            Fault::Conflict => "conflict",
+            Fault::SchemaMismatch => "schema_mismatch",
+            Fault::ConnectionLost => "connection_lost",
+            Fault::InDoubt => "in_doubt",
+            Fault::ProtocolViolation => "protocol_violation",
+            Fault::ServerError => "server_error",
+        }
+    }
+}
+
+/// `advice` is our own sentence for a person; `sqlstate` is five checked characters. No server text is kept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {advice}", fault.as_str())]
+pub struct DatabaseError {
+    pub fault: Fault,
+    /// What happened and what to do, in one or two sentences.
+    pub advice: String,
+    pub sqlstate: Option<[u8; 5]>,
+    pub retry_after: Option<Duration>,
+}
+
+impl DatabaseError {
+    pub fn new(fault: Fault, advice: impl Into<String>) -> Self {
+        Self { fault, advice: advice.into(), sqlstate: None, retry_after: None }
+    }
+}

@@ -1,0 +1,1 @@
+//! Being written: rustls configurations for require, verify-ca and verify-full.

@@ -1,0 +1,58 @@
+//! Sealing: AES-256-GCM under a data key of its own for each record, the data key wrapped by a master key.
+
+pub mod key_file;
+
+use async_trait::async_trait;
+use events::{IntegrationKind, OrganizationId};
+use zeroize::Zeroizing;
+
+/// What a sealed record is bound to. It is the associated data of the cipher and the encryption context of KMS:
+/// a record that was moved to another organization, connection, version or purpose does not open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealContext {
+    pub purpose: Purpose,
+    pub organization: OrganizationId,
+    /// `postgres`, `mysql`, or the idempotency key's hash.
+    pub connection: String,
+    pub version: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    Credentials,
+    IdempotentAnswer,
+    WriteAnswer,
+}
+
+impl SealContext {
+    pub fn credentials(organization: &OrganizationId, kind: IntegrationKind, version: u32) -> Self {
+        Self {
+            purpose: Purpose::Credentials,
+            organization: organization.clone(),
+            connection: kind.as_str().to_owned(),
+            version,
+        }
+    }
+}
+
+/// What is stored. Destroying `wrapped_key` destroys the record.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    pub wrapped_key: Vec<u8>,
+    /// nonce ‖ ciphertext ‖ tag
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    #[error("the record does not open: it was changed, moved, or sealed under another key")]
+    DoesNotOpen,
+    #[error("the key service cannot be reached")]
+    Unavailable,
+}
+
+#[async_trait]
+pub trait Sealer: Send + Sync {
+    async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, SealError>;
+    async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError>;
+}

@@ -1,0 +1,180 @@
+//! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend.
+
+pub mod sqlite;
+
+use crate::sealing::Sealed;
+use async_trait::async_trait;
+use domain::Organization;
+use events::{Actor, CommandId, Event, IntegrationKind, OrganizationId, Recorded, RequestId, Seq, Subject};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Everything one command does: all of it or none.
+#[derive(Clone, Debug)]
+pub struct Commit {
+    pub organization: OrganizationId,
+    /// The same id never appends twice; kept at least 7 days.
+    pub command_id: CommandId,
+    pub actor: Actor,
+    pub request_id: RequestId,
+    /// The clock of the caller; the log makes it strictly increasing.
+    pub now: Timestamp,
+    /// What the decision was made on.
+    pub expects: Expects,
+    pub events: Vec<(Subject, Event)>,
+}
+
+/// The state a decision relies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expects {
+    /// The last `seq` of each stream that was read, 0 for one that must not exist yet. The head may move on.
+    Streams(Vec<(Subject, Seq)>),
+    /// Nothing at all may have happened since (publish and what else spans aggregates).
+    Head(Seq),
+}
+
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// What stands in the log now: of this commit, or of the earlier one with the same command id.
+    pub events: Vec<Recorded>,
+    /// The command had been committed before; nothing was appended.
+    pub replayed: bool,
+    /// State that includes these events.
+    pub state: Arc<Organization>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AppendError {
+    #[error("{subject} moved to {actual}")]
+    StreamMoved { subject: Subject, actual: Seq },
+    #[error("the head moved to {actual}")]
+    HeadMoved { actual: Seq },
+    #[error("a commit holds 1 to 100 events and at most 256 KB; this one has {events} and {bytes} bytes")]
+    BadSize { events: usize, bytes: usize },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Disk full, locked, unreachable: what was asked did not happen, or cannot be known; try again.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// Bytes that this release cannot read, at this position of the log. Never skipped.
+    #[error("the log cannot be read at {seq}: {reason}")]
+    Corrupt { seq: Seq, reason: String },
+}
+
+/// What `verify` found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified {
+    pub events: u64,
+    pub head: Seq,
+    pub head_hash: [u8; 32],
+    pub first_bad: Option<Seq>,
+}
+
+#[async_trait]
+pub trait EventLog: Send + Sync {
+    async fn append(&self, commit: Commit) -> Result<Committed, AppendError>;
+
+    /// Events after `after`, at most `limit`, in order.
+    async fn read(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError>;
+
+    async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError>;
+
+    /// The state at the head as this process knows it: its own commits at once, another process's within a second.
+    /// From memory when it is warm.
+    async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError>;
+
+    /// The state if it is in memory: what the live call uses, without waiting.
+    fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>>;
+
+    /// Recomputes the chain from the bytes as stored.
+    async fn verify(&self, organization: &OrganizationId) -> Result<Verified, StoreError>;
+
+    async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
+
+    /// The organization that minted this key, for authentication before any organization is known.
+    async fn organization_of_key(&self, key: &events::KeyId) -> Result<Option<OrganizationId>, StoreError>;
+}
+
+/// Content-addressed bytes beside the log, per organization.
+#[async_trait]
+pub trait Artefacts: Send + Sync {
+    /// Returns the address: SHA-256 in hex of the bytes. Putting the same bytes again changes nothing.
+    async fn put(&self, organization: &OrganizationId, bytes: &[u8]) -> Result<String, StoreError>;
+    async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// Sealed credentials, in a table of their own.
+#[async_trait]
+pub trait CredentialStore: Send + Sync {
+    async fn put(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        version: u32,
+        sealed: &Sealed,
+    ) -> Result<(), StoreError>;
+    async fn get(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        version: u32,
+    ) -> Result<Option<Sealed>, StoreError>;
+    /// Destroys the wrapped data keys and bodies of every version but `keep`; the bytes are overwritten in the file.
+    async fn shred(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        keep: Option<u32>,
+    ) -> Result<Vec<u32>, StoreError>;
+}
+
+/// Answers to requests that may be repeated, and the record of a write before it is sent.
+#[async_trait]
+pub trait AnswerStore: Send + Sync {
+    /// Takes the key, durably, or says who has it.
+    async fn begin(&self, slot: &AnswerSlot, now: Timestamp) -> Result<Begun, StoreError>;
+    /// Keeps the sealed answer.
+    async fn finish(&self, slot: &AnswerSlot, state: AnswerState, sealed: &Sealed) -> Result<(), StoreError>;
+    /// Gives the key back: nothing happened, a repetition may run.
+    async fn release(&self, slot: &AnswerSlot) -> Result<(), StoreError>;
+    /// Slots left running by a process that died.
+    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
+    async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct AnswerSlot {
+    pub organization: OrganizationId,
+    /// Keyed hash of (endpoint, idempotency key), or of a call's identity.
+    pub key: String,
+    /// Keyed hash of the request body: another body under the same key is refused.
+    pub body_hash: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerState {
+    Done,
+    InDoubt,
+}
+
+#[derive(Clone, PartialEq)]
+pub enum Begun {
+    /// Nobody had it.
+    Fresh,
+    /// Same key, other body.
+    OtherBody,
+    Running,
+    Finished {
+        state: AnswerState,
+        sealed: Sealed,
+    },
+}

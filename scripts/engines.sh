@@ -5,6 +5,7 @@
 #   engines.sh start DIR    starts both and writes DIR/engines.env
 #   engines.sh stop DIR     ends exactly these two and removes their data
 #   engines.sh status DIR   says whether they run
+#   engines.sh missing      prints "postgres", "mysql": those whose programs are not installed
 #   engines.sh hold         starts both, prints engines.env and READY, and stops them when its standard input closes;
 #                           so a test process that dies in whatever way leaves nothing behind
 #
@@ -58,7 +59,7 @@ folder() {
     chown "$1" "$2"
 }
 
-# The newest PostgreSQL of Debian's layout, else the one in PATH.
+# The newest PostgreSQL of Debian's layout, else the one in PATH; fails when there is none.
 postgres_bin() {
     local bin
     while read -r bin; do
@@ -67,8 +68,11 @@ postgres_bin() {
             return
         fi
     done < <(find /usr/lib/postgresql -mindepth 2 -maxdepth 2 -name bin 2>/dev/null | sort -Vr)
-    bin=$(command -v initdb) || die "PostgreSQL is not installed: run scripts/install.sh"
-    dirname "$(readlink -f "$bin")"
+    bin=$(command -v initdb) && dirname "$(readlink -f "$bin")"
+}
+
+has_mariadb() {
+    command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v mariadb >/dev/null
 }
 
 is_listening() {
@@ -149,7 +153,7 @@ await_ready() {
 
 start_postgres() {
     local bin user dir="$HOME_DIR/postgres" port pid
-    bin=$(postgres_bin)
+    bin=$(postgres_bin) || die "PostgreSQL is not installed: run scripts/install.sh"
     user=$(user_for postgres)
     folder "$user" "$dir"
     folder "$user" "$dir/socket"
@@ -194,8 +198,7 @@ ENV
 
 start_mysql() {
     local user admin dir="$HOME_DIR/mysql" port pid
-    command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v mariadb >/dev/null ||
-        die "MariaDB is not installed: run scripts/install.sh"
+    has_mariadb || die "MariaDB is not installed: run scripts/install.sh"
     user=$(user_for mysql postgres)
     admin=$(id -un)
     folder "$user" "$dir"
@@ -338,6 +341,10 @@ status)
         *_PID) is_ours "$pid" && echo "${name%_PID} runs as process $pid" || echo "${name%_PID} does not run" ;;
         esac
     done <"$2/engines.env"
+    ;;
+missing)
+    postgres_bin >/dev/null || echo postgres
+    has_mariadb || echo mysql
     ;;
 hold)
     start_engines "${2:-}"

@@ -39,14 +39,6 @@ pub enum SubjectKind {
 }
 
 impl SubjectKind {
-    pub const ALL: [SubjectKind; 5] = [
-        SubjectKind::Integration,
-        SubjectKind::Scoping,
-        SubjectKind::Agent,
-        SubjectKind::Skill,
-        SubjectKind::Key,
-    ];
-
     pub fn as_str(self) -> &'static str {
         match self {
             SubjectKind::Integration => "integration",

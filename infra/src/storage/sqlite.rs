@@ -19,7 +19,7 @@ pub use lock::{LockError, ServingLock};
 use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
 use async_trait::async_trait;
 use domain::Organization;
-use events::{KeyId, OrganizationId, Recorded, Seq};
+use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
 use jiff::Timestamp;
 use schema::unavailable;
 use sqlx::sqlite::SqlitePool;
@@ -86,6 +86,31 @@ impl SqliteStore {
             .await
     }
 
+    /// From memory when that reaches `seq`; else from the documents, which are never behind.
+    async fn at_least(
+        &self,
+        organization: &OrganizationId,
+        seq: Seq,
+    ) -> Result<Arc<Organization>, StoreError> {
+        if let Some(state) = self.warm.get(organization).filter(|state| state.head >= seq) {
+            return Ok(state);
+        }
+        let mut transaction = self.readers.begin().await.map_err(unavailable)?;
+        let loaded = documents::load(&mut transaction, organization).await?;
+        drop(transaction);
+        if !loaded.current {
+            // Another release wrote them: written once now, they need not be folded at every start. The state is
+            // right without.
+            if let Err(error) = self.rebuild(organization).await {
+                tracing::warn!(%organization, %error, "documents could not be written");
+            }
+        }
+        if loaded.state.head > Seq(0) {
+            self.warm.publish(loaded.state.clone());
+        }
+        Ok(loaded.state)
+    }
+
     /// Forgets the ids of commands that were recorded before, and returns how many. Ids must be kept for at least
     /// [`domain::limits::IDEMPOTENCY_KEPT`].
     pub async fn expire_commands(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -110,6 +135,20 @@ impl EventLog for SqliteStore {
         self.writer.append(commit).await
     }
 
+    async fn committed(
+        &self,
+        organization: &OrganizationId,
+        command_id: &CommandId,
+    ) -> Result<Option<Committed>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        let Some(events) = append::stored(&mut connection, organization, command_id).await? else {
+            return Ok(None);
+        };
+        drop(connection);
+        let state = self.at_least(organization, events.last().map_or(Seq(0), |event| event.seq)).await?;
+        Ok(Some(Committed { events, replayed: true, state }))
+    }
+
     async fn read(
         &self,
         organization: &OrganizationId,
@@ -126,23 +165,7 @@ impl EventLog for SqliteStore {
     }
 
     async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
-        if let Some(state) = self.warm.get(organization) {
-            return Ok(state);
-        }
-        let mut transaction = self.readers.begin().await.map_err(unavailable)?;
-        let loaded = documents::load(&mut transaction, organization).await?;
-        drop(transaction);
-        if !loaded.current {
-            // Another release wrote them: written once now, they need not be folded at every start. The state is
-            // right without.
-            if let Err(error) = self.rebuild(organization).await {
-                tracing::warn!(%organization, %error, "documents could not be written");
-            }
-        }
-        if loaded.state.head > Seq(0) {
-            self.warm.publish(loaded.state.clone());
-        }
-        Ok(loaded.state)
+        self.at_least(organization, Seq(0)).await
     }
 
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>> {

@@ -82,6 +82,34 @@ impl AnswerStore for SqliteStore {
             .await
     }
 
+    async fn forget(
+        &self,
+        organization: &OrganizationId,
+        prefix: &str,
+        except: &str,
+    ) -> Result<(), StoreError> {
+        let (organization, prefix, except) = (organization.clone(), prefix.to_owned(), except.to_owned());
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    // Not a pattern: a prefix may hold any character. The bounds are for the index.
+                    sqlx::query(
+                        "DELETE FROM answers
+                         WHERE organization = ?1 AND key >= ?2 AND key <= ?2 || char(1114111)
+                         AND substr(key, 1, length(?2)) = ?2 AND key <> ?3 AND state = 'done'",
+                    )
+                    .bind(organization.as_str())
+                    .bind(prefix)
+                    .bind(except)
+                    .execute(connection)
+                    .await
+                    .map_err(unavailable)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
     async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
         let rows = sqlx::query(
             "SELECT organization, key, body_hash FROM answers

@@ -18,13 +18,13 @@ impl CredentialStore for SqliteStore {
         kind: IntegrationKind,
         version: u32,
         sealed: &Sealed,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let (organization, sealed) = (organization.clone(), sealed.clone());
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    sqlx::query(
-                        "INSERT OR REPLACE INTO credentials (organization, kind, version, wrapped_key, body)
+                    let put = sqlx::query(
+                        "INSERT OR IGNORE INTO credentials (organization, kind, version, wrapped_key, body)
                          VALUES (?, ?, ?, ?, ?)",
                     )
                     .bind(organization.as_str())
@@ -35,7 +35,7 @@ impl CredentialStore for SqliteStore {
                     .execute(connection)
                     .await
                     .map_err(unavailable)?;
-                    Ok(())
+                    Ok(put.rows_affected() == 1)
                 })
             })
             .await

@@ -9,6 +9,9 @@ use crate::storage::StoreError;
 use domain::Organization;
 use domain::organization::Document;
 use events::{Event, KeyId, OrganizationId, Recorded, Seq, Subject, SubjectKind};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StrDeserializer};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use std::collections::BTreeSet;
@@ -149,9 +152,8 @@ async fn stored(
         .iter()
         .map(|row| {
             let kind: &str = row.try_get(0).map_err(unavailable)?;
-            let kind = kind_named(kind).ok_or_else(|| reader::damaged("a document is of no known kind"))?;
             Ok(Document {
-                subject: Subject { kind, id: row.try_get(1).map_err(unavailable)? },
+                subject: Subject { kind: kind_named(kind)?, id: row.try_get(1).map_err(unavailable)? },
                 version: reader::seq(row, 2)?,
                 body: row.try_get(3).map_err(unavailable)?,
             })
@@ -161,8 +163,9 @@ async fn stored(
     Ok(documents)
 }
 
-fn kind_named(name: &str) -> Option<SubjectKind> {
-    SubjectKind::ALL.into_iter().find(|kind| kind.as_str() == name)
+fn kind_named(name: &str) -> Result<SubjectKind, StoreError> {
+    let name: StrDeserializer<'_, value::Error> = name.into_deserializer();
+    SubjectKind::deserialize(name).map_err(|_| reader::damaged("a document is of no known kind"))
 }
 
 /// Remembers whose keys were minted.

@@ -1,5 +1,6 @@
 //! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend.
 
+pub mod chain;
 pub mod sqlite;
 
 use crate::sealing::Sealed;

@@ -1,5 +1,6 @@
 //! Customers' databases: one guarded way to dial, one driver for each kind.
 
+pub mod checks;
 pub mod dial;
 pub mod driver;
 pub mod error;
@@ -7,6 +8,8 @@ pub mod guard;
 pub mod mysql;
 pub mod pool;
 pub mod postgres;
+mod resolver;
+pub mod socket;
 pub mod tls;
 
 pub use driver::{Connection, Credentials, Plan, Rows, ServerInfo, Session, Written};

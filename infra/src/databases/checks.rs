@@ -1,0 +1,1 @@
+//! The six checks of sql/test.

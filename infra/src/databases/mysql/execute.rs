@@ -1,0 +1,340 @@
+//! Frozen statements: reads in one round trip, writes between an implicit BEGIN and our COMMIT, and the end of
+//! statements that run too long.
+
+use super::Mysql;
+use super::connect::{MACHINE, establish, phase_end};
+use super::errors;
+use super::failure::{Failure, Result as WireResult};
+use super::link::{Executed, Prepared};
+use super::packets::{Cursor, Done, Parameter};
+use super::parameters;
+use super::values::{read_row, to_json};
+use crate::databases::dial::Dialer;
+use crate::databases::driver::{Credentials, Plan};
+use crate::databases::{DatabaseError, Rows, Session, Written};
+use domain::arguments::Bound;
+use domain::limits;
+use events::skill::Statement;
+use serde_json::Value;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Prepared statements kept on one connection. Servers allow 16,382 in all.
+const PREPARED_MAX: usize = 200;
+/// How long the answer to a COMMIT may come after the deadline: not knowing is worse than waiting a little.
+const COMMIT_GRACE: Duration = Duration::from_millis(250);
+
+/// The server's handles of frozen statements, by statement hash.
+#[derive(Default)]
+pub(super) struct PreparedStatements {
+    by_hash: HashMap<String, (Prepared, u64)>,
+    uses: u64,
+}
+
+impl PreparedStatements {
+    fn get(&mut self, hash: &str) -> Option<Prepared> {
+        self.uses += 1;
+        let (prepared, last_use) = self.by_hash.get_mut(hash)?;
+        *last_use = self.uses;
+        Some(*prepared)
+    }
+
+    /// The handle that had to go, the one whose last use is longest ago.
+    fn insert(&mut self, hash: &str, prepared: Prepared) -> Option<Prepared> {
+        let mut evicted = None;
+        if self.by_hash.len() >= PREPARED_MAX {
+            let oldest = self.by_hash.iter().min_by_key(|(_, (_, last_use))| *last_use);
+            if let Some(hash) = oldest.map(|(hash, _)| hash.clone()) {
+                evicted = self.by_hash.remove(&hash).map(|(prepared, _)| prepared);
+            }
+        }
+        self.uses += 1;
+        self.by_hash.insert(hash.to_owned(), (prepared, self.uses));
+        evicted
+    }
+
+    fn remove(&mut self, hash: &str) {
+        self.by_hash.remove(hash);
+    }
+}
+
+/// Where a connection came from, for stopping what runs on it.
+pub(super) struct Origin {
+    pub dialer: Arc<Dialer>,
+    pub credentials: Credentials,
+    /// The server's number of the connection.
+    pub connection: u64,
+    pub machine: String,
+}
+
+/// A statement under way. Dropped before its answer came, by our timer or because nobody waits any more, it kills the
+/// server's side: MySQL does not notice that a client has gone until it has rows to send.
+pub(super) struct Flight {
+    origin: Option<Arc<Origin>>,
+}
+
+impl Flight {
+    pub fn new(origin: &Arc<Origin>) -> Self {
+        Self { origin: Some(origin.clone()) }
+    }
+
+    /// The server is done with it, or must be left alone.
+    pub fn land(mut self) {
+        self.origin = None;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        let Some(origin) = self.origin.take() else { return };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(failure) = kill(&origin).await {
+                    tracing::warn!(?failure, "a statement that ran too long could not be killed");
+                }
+            });
+        }
+    }
+}
+
+/// Ends the connection, its statement and its transaction, from a second connection through the same guard.
+async fn kill(origin: &Origin) -> WireResult<()> {
+    let mut link = establish(&origin.dialer, &origin.credentials).await?;
+    link.limit(phase_end(), limits::SOCKET_BUDGET_BYTES);
+    let rows = link.query(MACHINE, &[]).await?;
+    if rows.first().is_none_or(|row| row.text(0) != origin.machine) {
+        return Err(Failure::Violation("the address leads to another machine now"));
+    }
+    match link.run(&format!("KILL CONNECTION {}", origin.connection)).await {
+        // no such connection: it ended by itself
+        Err(Failure::Refused(error)) if error.code == 1094 => {}
+        other => other.map(drop)?,
+    }
+    link.quit().await;
+    Ok(())
+}
+
+impl Mysql {
+    pub(super) async fn read_rows(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError> {
+        let parameters = parameters::encode_all(statement, binds)?;
+        let flight = self.depart(deadline)?;
+        let mut rows = RowSink::new(statement);
+        match self.run_frozen(statement, &parameters, &mut rows).await {
+            // More bytes than the budget: what is left of an answer that was cut anyway is not waited for.
+            Err(Failure::Violation(_)) if rows.is_cut() => flight.land(),
+            outcome => drop(self.conclude(flight, outcome).await?),
+        }
+        rows.finish()
+    }
+
+    pub(super) async fn write_row(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Written, DatabaseError> {
+        if self.session != Session::ReadWrite {
+            return Err(errors::refused(super::failure::ServerError { code: 1792, sqlstate: Some(*b"25006") }));
+        }
+        let parameters = parameters::encode_all(statement, binds)?;
+        let flight = self.depart(deadline)?;
+        let mut rows = RowSink::new(statement);
+        let executed = match self.run_frozen(statement, &parameters, &mut rows).await {
+            Ok(executed) => executed,
+            Err(failure) => {
+                self.conclude(flight, Err::<(), _>(failure)).await?;
+                return Err(errors::running(failure));
+            }
+        };
+        let (matched, changed) = match &executed {
+            Executed::Done(done) => (done.affected, changed(done)),
+            // INSERT … RETURNING
+            Executed::Rows => (rows.count, rows.count),
+        };
+        if matched != 1 {
+            self.conclude(flight, Ok(())).await?;
+            return Ok(Written { matched, changed: 0, rows: Rows::default() });
+        }
+        // From here on a kill could hit the commit itself.
+        flight.land();
+        self.link.extend_deadline(Instant::now() + COMMIT_GRACE);
+        let committed = self.link.run("COMMIT").await;
+        match committed {
+            Ok(_) => {
+                self.usable = true;
+                Ok(Written { matched, changed, rows: rows.finish()? })
+            }
+            Err(failure) => Err(errors::committing(failure)),
+        }
+    }
+
+    pub(super) async fn explain_frozen(&mut self, statement: &Statement) -> Result<Plan, DatabaseError> {
+        let parameters = parameters::samples(statement)?;
+        let flight = self.depart(Instant::now() + limits::STATEMENT_TIMEOUT)?;
+        let outcome = self.explain_inside(statement, &parameters).await;
+        self.conclude(flight, outcome).await
+    }
+
+    async fn explain_inside(&mut self, statement: &Statement, parameters: &[Parameter]) -> WireResult<Plan> {
+        let prepared = self.link.prepare(&format!("EXPLAIN {}", statement.text)).await?;
+        let first = self.link.first_named(prepared, parameters).await;
+        self.link.close_statement(prepared);
+        let first = first?;
+        let cell = |name: &str| first.iter().find(|(column, _)| column == name).map(|(_, cell)| cell);
+        let text = |name: &str| cell(name).and_then(|cell| cell.text());
+        let mut plan = Plan {
+            uses_index: text("key").map(str::to_owned),
+            estimated_rows: cell("rows").and_then(|cell| cell.number()),
+        };
+        // A lookup by a unique key is done while planning; when the sample finds no row the plan has no table.
+        if plan.uses_index.is_none() && text("extra").is_some_and(|extra| extra.contains("const table")) {
+            plan = Plan { uses_index: statement.uses_index.clone(), estimated_rows: Some(1) };
+        }
+        Ok(plan)
+    }
+
+    /// Runs a frozen statement, prepared once for each connection.
+    async fn run_frozen(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter],
+        rows: &mut RowSink<'_>,
+    ) -> WireResult<Executed> {
+        if let Some(prepared) = self.prepared.get(&statement.hash) {
+            match self.link.execute(prepared, parameters, &mut |columns, row| rows.push(columns, row)).await {
+                // The server dropped its side: nothing ran, and preparing anew mends it.
+                Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
+                    self.prepared.remove(&statement.hash);
+                    self.link.close_statement(prepared);
+                }
+                other => return other,
+            }
+        }
+        let prepared = self.link.prepare(&statement.text).await?;
+        if prepared.parameters != parameters.len() {
+            self.link.close_statement(prepared);
+            return Err(Failure::Violation("another number of placeholders than the statement has"));
+        }
+        if let Some(evicted) = self.prepared.insert(&statement.hash, prepared) {
+            self.link.close_statement(evicted);
+        }
+        self.link.execute(prepared, parameters, &mut |columns, row| rows.push(columns, row)).await
+    }
+
+    /// From here until [`Self::arrive`] the connection is nobody else's, whatever happens to our future.
+    pub(super) fn depart(&mut self, deadline: Instant) -> Result<Flight, DatabaseError> {
+        if !self.usable {
+            return Err(errors::running(Failure::Lost));
+        }
+        if deadline <= Instant::now() {
+            return Err(errors::timed_out());
+        }
+        self.usable = false;
+        self.link.limit(deadline, limits::SOCKET_BUDGET_BYTES);
+        Ok(Flight::new(&self.origin))
+    }
+
+    /// The end of what [`Self::depart`] began. A writing session has a transaction open after anything it ran: its
+    /// locks and its view of the data are given up here.
+    pub(super) async fn conclude<T>(
+        &mut self,
+        flight: Flight,
+        outcome: WireResult<T>,
+    ) -> Result<T, DatabaseError> {
+        let clean = match &outcome {
+            Ok(_) => true,
+            Err(Failure::Refused(error)) => !errors::ends_connection(*error),
+            Err(Failure::Deadline | Failure::Lost | Failure::Violation(_)) => false,
+        };
+        if clean {
+            let rolled_back = match self.session {
+                Session::ReadOnly => Ok(()),
+                Session::ReadWrite => self.link.run("ROLLBACK").await.map(drop),
+            };
+            // Without the rollback the connection is dropped, and the server rolls back by itself.
+            self.usable = rolled_back.is_ok();
+        }
+        match &outcome {
+            // Dropping the flight kills what still runs.
+            Err(Failure::Deadline) => drop(flight),
+            Ok(_) | Err(Failure::Lost | Failure::Violation(_) | Failure::Refused(_)) => flight.land(),
+        }
+        outcome.map_err(errors::running)
+    }
+}
+
+/// `Rows matched: 1  Changed: 0  Warnings: 0`; other statements change what they match.
+fn changed(done: &Done) -> u64 {
+    let after = done.info.split_once("Changed: ").map(|(_, rest)| rest);
+    let digits = after.and_then(|rest| rest.split(' ').next());
+    digits.and_then(|digits| digits.parse().ok()).unwrap_or(done.affected)
+}
+
+/// Collects rows as JSON until the statement's limit or the bytes of an answer are reached.
+struct RowSink<'a> {
+    statement: &'a Statement,
+    rows: Rows,
+    bytes: usize,
+    count: u64,
+    misfit: bool,
+}
+
+impl<'a> RowSink<'a> {
+    fn new(statement: &'a Statement) -> Self {
+        Self { statement, rows: Rows::default(), bytes: 0, count: 0, misfit: false }
+    }
+
+    fn is_cut(&self) -> bool {
+        self.rows.truncated
+    }
+
+    fn push(
+        &mut self,
+        definitions: &[super::packets::ColumnDefinition],
+        payload: bytes::Bytes,
+    ) -> WireResult<()> {
+        self.count += 1;
+        if self.misfit || self.rows.truncated {
+            return Ok(());
+        }
+        if definitions.len() != self.statement.columns.len() {
+            self.misfit = true;
+            return Ok(());
+        }
+        if self.rows.rows.len() as u64 >= u64::from(self.statement.limit) || payload.len() > 4 * limits::RESULT_BYTES
+        {
+            self.rows.truncated = true;
+            return Ok(());
+        }
+        let mut row = Vec::with_capacity(definitions.len());
+        let mut columns = self.statement.columns.iter();
+        read_row(definitions, Cursor(payload), |definition, raw| {
+            if let Some(column) = columns.next() {
+                row.push(to_json(&column.shape, definition, raw));
+            }
+            Ok(())
+        })?;
+        self.bytes += row.iter().map(Value::to_string).map(|text| text.len() + 1).sum::<usize>();
+        if self.bytes > limits::RESULT_BYTES {
+            self.rows.truncated = true;
+        } else {
+            self.rows.rows.push(row);
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Rows, DatabaseError> {
+        if self.misfit {
+            return Err(errors::mismatch(
+                "The statement answers with other columns than it was compiled for. Discover the schema again.",
+            ));
+        }
+        Ok(self.rows)
+    }
+}

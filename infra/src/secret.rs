@@ -28,6 +28,7 @@ mod tests {
         ($type:ty: $($bound:tt)+) => {{
             #[allow(dead_code)]
             struct Probe<T>(std::marker::PhantomData<T>);
+            #[allow(dead_code)]
             trait Otherwise {
                 const ANSWER: bool = false;
             }

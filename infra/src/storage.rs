@@ -1,6 +1,9 @@
 //! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend.
 
 pub mod chain;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod snapshots;
 pub mod sqlite;
 
 use crate::sealing::Sealed;

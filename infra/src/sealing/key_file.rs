@@ -29,7 +29,9 @@ pub enum KeyFileError {
          restore it from a backup, for nothing that was sealed under it opens without it"
     )]
     Malformed(PathBuf),
-    #[error("the master key {0} does not exist; restore it from a backup, or remove what was sealed under it")]
+    #[error(
+        "the master key {0} does not exist; restore it from a backup, or remove what was sealed under it"
+    )]
     Missing(PathBuf),
     #[error("the master key {0}: {1}")]
     Io(PathBuf, io::Error),
@@ -91,7 +93,8 @@ impl KeyFileSealer {
 }
 
 fn derive(master: &Bytes32, label: &str) -> Bytes32 {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(master.as_slice()).expect("HMAC takes any key length");
+    let mut mac =
+        <Hmac<Sha256> as KeyInit>::new_from_slice(master.as_slice()).expect("HMAC takes any key length");
     mac.update(b"bindery.derive.v1\0");
     mac.update(label.as_bytes());
     Zeroizing::new(mac.finalize().into_bytes().into())

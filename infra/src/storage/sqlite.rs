@@ -187,3 +187,6 @@ impl EventLog for SqliteStore {
         reader::organization_of_key(&mut connection, key).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -139,7 +139,8 @@ async fn insert(
     Ok(())
 }
 
-async fn stored(
+/// In the order of subjects.
+pub async fn stored(
     connection: &mut SqliteConnection,
     organization: &OrganizationId,
 ) -> Result<Vec<Document>, StoreError> {
@@ -148,7 +149,7 @@ async fn stored(
         .fetch_all(connection)
         .await
         .map_err(unavailable)?;
-    let mut documents = rows
+    let documents = rows
         .iter()
         .map(|row| {
             let kind: &str = row.try_get(0).map_err(unavailable)?;
@@ -159,8 +160,12 @@ async fn stored(
             })
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(in_order(documents))
+}
+
+pub fn in_order(mut documents: Vec<Document>) -> Vec<Document> {
     documents.sort_by(|a, b| a.subject.cmp(&b.subject));
-    Ok(documents)
+    documents
 }
 
 fn kind_named(name: &str) -> Result<SubjectKind, StoreError> {
@@ -221,7 +226,7 @@ pub async fn compare(
     let mut state = Organization::empty(organization.clone());
     reader::fold(connection, &mut state).await?;
     let checkpoint = checkpoint(connection, organization).await?.unwrap_or_default();
-    let documents = state.documents();
+    let documents = in_order(state.documents());
     let equal = checkpoint == state.head && stored(connection, organization).await? == documents;
     Ok((Compared { equal, documents: documents.len(), head: state.head }, Arc::new(state)))
 }

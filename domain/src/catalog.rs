@@ -260,22 +260,3 @@ pub fn is_bindable(shape: &Shape) -> bool {
         | FieldType::Enum => true,
     }
 }
-
-/// Why a statement may not run against this schema and scoping.
-pub fn drift(
-    _statement: &events::skill::Statement,
-    _catalog: &Catalog,
-    _blocked: &events::scoping::Blocked,
-) -> Option<(events::integration::QuarantineCause, String)> {
-    todo!("the compiler helper writes this")
-}
-
-impl Catalog {
-    pub fn schema_hash(&self) -> String {
-        todo!("the compiler helper writes this")
-    }
-
-    pub fn diff(&self, _before: &Catalog) -> events::integration::SchemaChanges {
-        todo!("the compiler helper writes this")
-    }
-}

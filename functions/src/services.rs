@@ -39,9 +39,6 @@ impl Services {
         kind: IntegrationKind,
     ) -> Result<Arc<Catalog>, crate::problem::Problem> {
         let discovery = state.discovery(kind)?;
-        self.snapshots
-            .load(&state.id, &discovery.schema_root)
-            .await?
-            .ok_or_else(|| crate::problem::Problem::unavailable("the schema snapshot cannot be read"))
+        Ok(self.snapshots.load(&state.id, &discovery.schema_root).await?)
     }
 }

@@ -105,14 +105,14 @@ async fn discover(context: &Context, job: &Job) -> Result<(DiscoverResponse, Dec
         let progress = |tables: u64| job.tables.store(tables, Ordering::Relaxed);
         let catalog = connection.introspect(&progress).await.map_err(failed)?;
         connection.close().await;
-        Ok::<_, Problem>(catalog)
+        Ok::<_, Problem>(Arc::new(catalog))
     };
     let catalog = tokio::time::timeout(limit, reading).await.map_err(|_| {
         let detail = format!("the schema could not be read within {} s", limit.as_secs());
         Problem::new(Code::ConnectionFailed, detail)
     })??;
     // The snapshot first, the event second: the log never points at what is not there.
-    let root = services.snapshots.store(organization, &catalog).await?;
+    let root = services.snapshots.store(organization, catalog.clone()).await?;
     let command = Command {
         organization,
         id: context.command_id.clone(),

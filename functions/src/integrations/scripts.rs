@@ -76,14 +76,14 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let given = context.query("password").map(str::to_owned);
     let generated = given.is_none().then(|| random::base62(PASSWORD_LENGTH));
     let password = given.or(generated.clone()).unwrap_or_default();
-    let tables = context.query("tables").unwrap_or_default().split(',').map(str::trim);
+    let tables = scripts::tables(context.query("tables").unwrap_or_default());
     let request = scripts::Request {
-        database: context.query("database").unwrap_or_default().to_owned(),
-        schema: context.query("schema").map(str::to_owned),
-        tables: tables.filter(|table| !table.is_empty()).map(str::to_owned).collect(),
-        username: context.query("username").map(str::to_owned),
-        host: context.query("host").map(str::to_owned),
-        password,
+        database: context.query("database").unwrap_or_default(),
+        tables: &tables,
+        schema: context.query("schema").unwrap_or(scripts::DEFAULT_SCHEMA),
+        username: context.query("username").unwrap_or(scripts::READ_USER),
+        password: &password,
+        host: context.query("host").unwrap_or(scripts::DEFAULT_HOST),
     };
     let made =
         scripts::generate(kind, &request).map_err(|errors| Problem::fields(Code::ValidationError, errors))?;
@@ -92,7 +92,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         write: made.write.map(|write| WriteScriptItem {
             username: write.username,
             sql: write.sql,
-            tables: request.tables.clone(),
+            tables: write.tables,
             notes: write.notes,
         }),
         generated_password: generated,

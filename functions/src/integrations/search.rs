@@ -22,7 +22,7 @@ pub struct HitItem {
     r#type: Option<FieldType>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comment: Option<String>,
-    score: f64,
+    score: f32,
     /// What a projection or an input names it by.
     path: Vec<String>,
 }

@@ -18,7 +18,7 @@ pub struct Views {
 }
 
 pub struct View {
-    pub catalog: Catalog,
+    pub catalog: Arc<Catalog>,
     pub schema_hash: String,
     pub discovered_at: Timestamp,
     schema_root: String,
@@ -28,7 +28,7 @@ pub struct View {
 
 impl View {
     pub fn index(&self) -> &search::Index {
-        self.index.get_or_init(|| search::Index::build(&self.catalog))
+        self.index.get_or_init(|| search::Index::build(self.catalog.clone()))
     }
 }
 
@@ -54,7 +54,7 @@ impl Services {
         }
         let whole = self.whole_catalog(state, kind).await?;
         let view = Arc::new(View {
-            catalog: whole.visible(state.blocked(kind)),
+            catalog: Arc::new(whole.visible(state.blocked(kind))),
             schema_hash: discovery.schema_hash.clone(),
             discovered_at: discovery.discovered_at,
             schema_root: discovery.schema_root.clone(),

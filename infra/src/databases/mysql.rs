@@ -23,11 +23,11 @@ mod probes;
 mod values;
 mod wire;
 
+use super::DatabaseError;
 use super::dial::Dialer;
 use super::driver::{
     Connection, Credentials, OpenError, Plan, ReadOnlyProof, Rows, ServerInfo, Session, Written,
 };
-use super::DatabaseError;
 use async_trait::async_trait;
 use domain::arguments::Bound;
 use domain::catalog::Catalog;

@@ -51,9 +51,8 @@ pub(super) async fn establish(dialer: &Dialer, credentials: &Credentials) -> Res
     let mut stream = Metered::new(stream, budget.clone());
     let greeting = greet(&mut stream).await.map_err(reachability)?;
     let ca_pem = credentials.ca_pem.as_deref();
-    let stream = tls::handshake(stream, host, credentials.sslmode, ca_pem, phase_end())
-        .await
-        .map_err(reachability)?;
+    let stream =
+        tls::handshake(stream, host, credentials.sslmode, ca_pem, phase_end()).await.map_err(reachability)?;
     log_in(Box::new(stream), budget, &greeting, credentials).await.map_err(authentication)
 }
 
@@ -152,8 +151,7 @@ fn settings(engine: Engine, session: Session) -> String {
         (engine.read_only_variable(), if read_only { "1" } else { "0" }.into()),
     ];
     settings.push(engine.time_limit(limits::STATEMENT_TIMEOUT));
-    let settings: Vec<_> =
-        settings.iter().map(|(name, value)| format!("SESSION {name} = {value}")).collect();
+    let settings: Vec<_> = settings.iter().map(|(name, value)| format!("SESSION {name} = {value}")).collect();
     format!("SET {}", settings.join(", "))
 }
 

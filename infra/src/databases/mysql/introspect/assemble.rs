@@ -96,7 +96,8 @@ impl Assembly {
         };
         let extra = row.text(10).to_ascii_lowercase();
         // MySQL's DEFAULT_GENERATED is a default by expression, not a generated column.
-        let generated = ["stored generated", "virtual generated", "persistent"].iter().any(|mark| extra.contains(mark));
+        let generated =
+            ["stored generated", "virtual generated", "persistent"].iter().any(|mark| extra.contains(mark));
         // MariaDB writes a missing default of a nullable column as the text NULL.
         let has_default = row.optional(3).is_some_and(|default| default != "NULL")
             || extra.contains("auto_increment")

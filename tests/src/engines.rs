@@ -30,24 +30,13 @@ struct Client {
 /// The PostgreSQL of this test process.
 pub fn postgres() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let settings = start("postgres");
-        let [port, socket, admin] = ["PORT", "SOCKET", "ADMIN"].map(|name| settings.get("POSTGRES", name));
-        let program = format!("{}/psql", settings.get("POSTGRES", "BIN"));
-        let arguments = format!("-X -q -A -t -v ON_ERROR_STOP=1 -h {socket} -p {port} -U {admin} -d");
-        settings.engine(IntegrationKind::Postgres, "POSTGRES", program, &arguments)
-    })
+    ENGINE.get_or_init(|| start("postgres").running(IntegrationKind::Postgres))
 }
 
 /// The MariaDB of this test process.
 pub fn mysql() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let settings = start("mysql");
-        let [socket, admin] = ["SOCKET", "ADMIN"].map(|name| settings.get("MYSQL", name));
-        let arguments = format!("--no-defaults --default-character-set=utf8mb4 --batch --skip-column-names --socket={socket} --user={admin}");
-        settings.engine(IntegrationKind::Mysql, "MYSQL", "mariadb".to_owned(), &arguments)
-    })
+    ENGINE.get_or_init(|| start("mysql").running(IntegrationKind::Mysql))
 }
 
 pub fn engine(kind: IntegrationKind) -> &'static Engine {
@@ -58,6 +47,17 @@ pub fn engine(kind: IntegrationKind) -> &'static Engine {
 }
 
 impl Engine {
+    /// An engine that somebody else started and that the environment describes, as `scripts/engines.sh` writes it.
+    pub fn running(kind: IntegrationKind) -> Option<Engine> {
+        let settings = Settings(std::env::vars().collect());
+        let prefix = match kind {
+            IntegrationKind::Postgres => "POSTGRES",
+            IntegrationKind::Mysql => "MYSQL",
+        };
+        std::env::var(format!("{prefix}_PORT")).ok()?;
+        Some(settings.running(kind))
+    }
+
     /// Creates a database of its own name, runs `sql` in it and returns the name.
     pub fn database(&self, sql: &str) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
@@ -128,6 +128,24 @@ impl Settings {
     fn value(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("scripts/engines.sh printed no {name}")).1
+    }
+
+    fn running(&self, kind: IntegrationKind) -> Engine {
+        match kind {
+            IntegrationKind::Postgres => {
+                let [port, socket, admin] = ["PORT", "SOCKET", "ADMIN"].map(|name| self.get("POSTGRES", name));
+                let program = format!("{}/psql", self.get("POSTGRES", "BIN"));
+                let arguments = format!("-X -q -A -t -v ON_ERROR_STOP=1 -h {socket} -p {port} -U {admin} -d");
+                self.engine(kind, "POSTGRES", program, &arguments)
+            }
+            IntegrationKind::Mysql => {
+                let [socket, admin] = ["SOCKET", "ADMIN"].map(|name| self.get("MYSQL", name));
+                let arguments = format!(
+                    "--no-defaults --default-character-set=utf8mb4 --batch --skip-column-names --socket={socket} --user={admin}"
+                );
+                self.engine(kind, "MYSQL", "mariadb".to_owned(), &arguments)
+            }
+        }
     }
 
     fn engine(&self, kind: IntegrationKind, prefix: &str, program: String, arguments: &str) -> Engine {

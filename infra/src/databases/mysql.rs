@@ -20,14 +20,16 @@ mod login;
 mod packets;
 mod parameters;
 mod probes;
+#[cfg(test)]
+mod scripted;
 mod values;
 mod wire;
 
+use super::DatabaseError;
 use super::dial::Dialer;
 use super::driver::{
     Connection, Credentials, OpenError, Plan, ReadOnlyProof, Rows, ServerInfo, Session, Written,
 };
-use super::DatabaseError;
 use async_trait::async_trait;
 use domain::arguments::Bound;
 use domain::catalog::Catalog;

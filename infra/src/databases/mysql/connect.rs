@@ -51,9 +51,8 @@ pub(super) async fn establish(dialer: &Dialer, credentials: &Credentials) -> Res
     let mut stream = Metered::new(stream, budget.clone());
     let greeting = greet(&mut stream).await.map_err(reachability)?;
     let ca_pem = credentials.ca_pem.as_deref();
-    let stream = tls::handshake(stream, host, credentials.sslmode, ca_pem, phase_end())
-        .await
-        .map_err(reachability)?;
+    let stream =
+        tls::handshake(stream, host, credentials.sslmode, ca_pem, phase_end()).await.map_err(reachability)?;
     log_in(Box::new(stream), budget, &greeting, credentials).await.map_err(authentication)
 }
 
@@ -92,7 +91,7 @@ pub(super) async fn log_in(
 }
 
 /// Who answers. Asked inside TLS, since the greeting came in clear.
-struct Identity {
+pub(super) struct Identity {
     version: String,
     connection: u64,
     /// Host name and server id: the KILL of a stuck statement must not hit another machine behind the same address.
@@ -101,7 +100,7 @@ struct Identity {
 
 pub(super) const MACHINE: &str = "SELECT CONCAT(@@hostname, ' ', @@server_id)";
 
-async fn settle(link: &mut Link, session: Session) -> Result<(Identity, Engine), DatabaseError> {
+pub(super) async fn settle(link: &mut Link, session: Session) -> Result<(Identity, Engine), DatabaseError> {
     link.limit(phase_end(), limits::SOCKET_BUDGET_BYTES);
     let rows = link
         .query("SELECT VERSION(), CONNECTION_ID(), CONCAT(@@hostname, ' ', @@server_id)", &[])
@@ -152,8 +151,7 @@ fn settings(engine: Engine, session: Session) -> String {
         (engine.read_only_variable(), if read_only { "1" } else { "0" }.into()),
     ];
     settings.push(engine.time_limit(limits::STATEMENT_TIMEOUT));
-    let settings: Vec<_> =
-        settings.iter().map(|(name, value)| format!("SESSION {name} = {value}")).collect();
+    let settings: Vec<_> = settings.iter().map(|(name, value)| format!("SESSION {name} = {value}")).collect();
     format!("SET {}", settings.join(", "))
 }
 

@@ -64,7 +64,9 @@ fn in_doubt() -> DatabaseError {
 pub(super) fn violation(what: &'static str) -> DatabaseError {
     DatabaseError::new(
         Fault::ProtocolViolation,
-        format!("The server does not keep to the MySQL protocol ({what}). Check that the port is the database's own."),
+        format!(
+            "The server does not keep to the MySQL protocol ({what}). Check that the port is the database's own."
+        ),
     )
 }
 
@@ -107,7 +109,10 @@ fn classify(error: ServerError) -> (Fault, &'static str) {
              mysql_native_password or ed25519.",
         ),
         3159 => (Fault::TlsRequired, "The server demands TLS and did not find it. Check its TLS settings."),
-        1049 => (Fault::DatabaseMissing, "There is no database of this name on the server. Check its spelling and case."),
+        1049 => (
+            Fault::DatabaseMissing,
+            "There is no database of this name on the server. Check its spelling and case.",
+        ),
         1044 => (
             Fault::PermissionDenied,
             "The account has no rights in this database. Grant it SELECT there; the grant script does.",
@@ -132,16 +137,18 @@ fn classify(error: ServerError) -> (Fault, &'static str) {
         1792 | 1836 | 1290 | 1874 => {
             (Fault::ReadOnlyRefused, "The server refused a write: the session or the server is read-only.")
         }
-        1062 | 1586 | 1761 => {
-            (Fault::ConstraintViolated, "Another row has this value, which must be unique. Nothing was changed.")
-        }
+        1062 | 1586 | 1761 => (
+            Fault::ConstraintViolated,
+            "Another row has this value, which must be unique. Nothing was changed.",
+        ),
         1451 | 1452 | 1216 | 1217 | 1557 => (
             Fault::ConstraintViolated,
             "The value refers to a row that is not there, or other rows refer to this one. Nothing was changed.",
         ),
-        1048 | 1364 => {
-            (Fault::ConstraintViolated, "A column that must have a value was given none. Nothing was changed.")
-        }
+        1048 | 1364 => (
+            Fault::ConstraintViolated,
+            "A column that must have a value was given none. Nothing was changed.",
+        ),
         4025 | 3819 | 1369 | 1644 => {
             (Fault::ConstraintViolated, "A rule of the table refuses the row. Nothing was changed.")
         }

@@ -140,7 +140,10 @@ impl Mysql {
         deadline: Instant,
     ) -> Result<Written, DatabaseError> {
         if self.session != Session::ReadWrite {
-            return Err(errors::refused(super::failure::ServerError { code: 1792, sqlstate: Some(*b"25006") }));
+            return Err(errors::refused(super::failure::ServerError {
+                code: 1792,
+                sqlstate: Some(*b"25006"),
+            }));
         }
         let parameters = parameters::encode_all(statement, binds)?;
         let flight = self.depart(deadline)?;
@@ -307,7 +310,8 @@ impl<'a> RowSink<'a> {
             self.misfit = true;
             return Ok(());
         }
-        if self.rows.rows.len() as u64 >= u64::from(self.statement.limit) || payload.len() > 4 * limits::RESULT_BYTES
+        if self.rows.rows.len() as u64 >= u64::from(self.statement.limit)
+            || payload.len() > 4 * limits::RESULT_BYTES
         {
             self.rows.truncated = true;
             return Ok(());

@@ -2,9 +2,7 @@
 //! constants. COM_QUERY, which takes several statements in some configurations, is not in this driver.
 
 use super::failure::{Failure, Result};
-use super::packets::{
-    self, ColumnDefinition, Cursor, Done, ExecuteReply, Parameter, PrepareReply,
-};
+use super::packets::{self, ColumnDefinition, Cursor, Done, ExecuteReply, Parameter, PrepareReply};
 use super::values::{Raw, read_row};
 use super::wire::Wire;
 use bytes::Bytes;

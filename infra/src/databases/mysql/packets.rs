@@ -180,9 +180,10 @@ impl LoginReply {
             OK => Ok(LoginReply::Done),
             0x01 => Ok(LoginReply::More(cursor.0)),
             // A bare 0xFE asks for the login of MySQL 4.
-            EOF if cursor.0.is_empty() => {
-                Ok(LoginReply::Switch { plugin: Bytes::from_static(b"mysql_old_password"), challenge: cursor.0 })
-            }
+            EOF if cursor.0.is_empty() => Ok(LoginReply::Switch {
+                plugin: Bytes::from_static(b"mysql_old_password"),
+                challenge: cursor.0,
+            }),
             EOF => Ok(LoginReply::Switch { plugin: cursor.until_zero()?, challenge: cursor.0 }),
             ERR => Err(Failure::Refused(server_error(cursor)?)),
             _ => Err(Failure::Violation("an unknown packet during login")),

@@ -115,7 +115,9 @@ fn flag(bound: &Bound) -> Option<Parameter> {
     let value = match bound {
         Bound::Null => None,
         Bound::Boolean(flag) => Some(vec![u8::from(*flag)]),
-        Bound::Integer(_) | Bound::Float(_) | Bound::Text(_) | Bound::Binary(_) | Bound::Array(_) => return None,
+        Bound::Integer(_) | Bound::Float(_) | Bound::Text(_) | Bound::Binary(_) | Bound::Array(_) => {
+            return None;
+        }
     };
     typed(ColumnType::MYSQL_TYPE_TINY, value)
 }

@@ -95,11 +95,25 @@ fn read(definition: &ColumnDefinition, row: &mut Cursor) -> Result<Raw> {
         }
         MYSQL_TYPE_TIME => Raw::Time(read_span(row)?),
         MYSQL_TYPE_NULL => Raw::Null,
-        MYSQL_TYPE_DECIMAL | MYSQL_TYPE_NEWDECIMAL | MYSQL_TYPE_VARCHAR | MYSQL_TYPE_BIT | MYSQL_TYPE_JSON
-        | MYSQL_TYPE_ENUM | MYSQL_TYPE_SET | MYSQL_TYPE_TINY_BLOB | MYSQL_TYPE_MEDIUM_BLOB
-        | MYSQL_TYPE_LONG_BLOB | MYSQL_TYPE_BLOB | MYSQL_TYPE_VAR_STRING | MYSQL_TYPE_STRING
-        | MYSQL_TYPE_GEOMETRY | MYSQL_TYPE_VECTOR => Raw::Bytes(row.text()?),
-        MYSQL_TYPE_TIMESTAMP2 | MYSQL_TYPE_DATETIME2 | MYSQL_TYPE_TIME2 | MYSQL_TYPE_TYPED_ARRAY
+        MYSQL_TYPE_DECIMAL
+        | MYSQL_TYPE_NEWDECIMAL
+        | MYSQL_TYPE_VARCHAR
+        | MYSQL_TYPE_BIT
+        | MYSQL_TYPE_JSON
+        | MYSQL_TYPE_ENUM
+        | MYSQL_TYPE_SET
+        | MYSQL_TYPE_TINY_BLOB
+        | MYSQL_TYPE_MEDIUM_BLOB
+        | MYSQL_TYPE_LONG_BLOB
+        | MYSQL_TYPE_BLOB
+        | MYSQL_TYPE_VAR_STRING
+        | MYSQL_TYPE_STRING
+        | MYSQL_TYPE_GEOMETRY
+        | MYSQL_TYPE_VECTOR => Raw::Bytes(row.text()?),
+        MYSQL_TYPE_TIMESTAMP2
+        | MYSQL_TYPE_DATETIME2
+        | MYSQL_TYPE_TIME2
+        | MYSQL_TYPE_TYPED_ARRAY
         | MYSQL_TYPE_UNKNOWN => return Err(Failure::Violation("a type that answers never have")),
     })
 }
@@ -193,9 +207,7 @@ fn from_bytes(shape: &Shape, definition: &ColumnDefinition, bytes: &[u8]) -> Val
         FieldType::Json => serde_json::from_slice(bytes).unwrap_or_else(|_| lossy(bytes)),
         FieldType::Array => {
             let members = String::from_utf8_lossy(bytes);
-            Value::Array(
-                members.split(',').filter(|member| !member.is_empty()).map(Value::from).collect(),
-            )
+            Value::Array(members.split(',').filter(|member| !member.is_empty()).map(Value::from).collect())
         }
         FieldType::Other if definition.binary => Value::String(STANDARD.encode(bytes)),
         FieldType::Float => String::from_utf8_lossy(bytes).parse().map_or_else(|_| lossy(bytes), float),

@@ -114,12 +114,8 @@ impl Wire {
 
     pub async fn read(&mut self) -> Result<Bytes> {
         self.fill(4).await?;
-        let (length, sequence) = split_header([
-            self.incoming[0],
-            self.incoming[1],
-            self.incoming[2],
-            self.incoming[3],
-        ]);
+        let (length, sequence) =
+            split_header([self.incoming[0], self.incoming[1], self.incoming[2], self.incoming[3]]);
         if length == PACKET_BYTES_MAX {
             return Err(Failure::Violation("a packet of 16 MiB or more"));
         }

@@ -96,7 +96,8 @@ impl Assembly {
         };
         let extra = row.text(10).to_ascii_lowercase();
         // MySQL's DEFAULT_GENERATED is a default by expression, not a generated column.
-        let generated = ["stored generated", "virtual generated", "persistent"].iter().any(|mark| extra.contains(mark));
+        let generated =
+            ["stored generated", "virtual generated", "persistent"].iter().any(|mark| extra.contains(mark));
         // MariaDB writes a missing default of a nullable column as the text NULL.
         let has_default = row.optional(3).is_some_and(|default| default != "NULL")
             || extra.contains("auto_increment")
@@ -133,8 +134,13 @@ impl Assembly {
         for ((table, index), mut parts) in parts {
             let Some(draft) = self.drafts.get_mut(table) else { continue };
             parts.sort_by_key(|row| row.number(3));
-            let columns: Vec<String> =
-                parts.iter().map_while(|row| row.optional(4)).map(str::to_owned).collect();
+            // Up to the first part that is an expression, or that the user is not shown.
+            let columns: Vec<String> = parts
+                .iter()
+                .zip(1..)
+                .map_while(|(row, position)| row.optional(4).filter(|_| row.number(3) == Some(position)))
+                .map(str::to_owned)
+                .collect();
             if columns.is_empty() {
                 continue;
             }

@@ -154,9 +154,10 @@ mod tests {
 
     #[test]
     fn members_keep_quotes_commas_escapes_and_emptiness() {
-        assert_eq!(members(r"enum('a','b''c','d,e','','x\ny','p\\q')"), [
-            "a", "b'c", "d,e", "", "x\ny", "p\\q"
-        ]);
+        assert_eq!(
+            members(r"enum('a','b''c','d,e','','x\ny','p\\q')"),
+            ["a", "b'c", "d,e", "", "x\ny", "p\\q"]
+        );
     }
 
     #[test]

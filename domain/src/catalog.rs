@@ -1,5 +1,17 @@
 //! The model of a customer's schema, the same for every engine.
 
+mod changes;
+mod chunks;
+mod drift;
+mod finish;
+#[cfg(test)]
+pub(crate) mod fixture;
+mod lookup;
+mod visible;
+
+pub use chunks::{ChunkError, Manifest};
+pub use drift::drift;
+
 use events::IntegrationKind;
 use events::skill::{Action, FieldType, Shape};
 use serde::{Deserialize, Serialize};
@@ -66,7 +78,6 @@ pub struct Field {
     /// base type, without length.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cast: Option<String>,
-    /// What [`FieldType::Other`] and arrays of it need: the engine turns the value into text.
     pub nullable: bool,
     pub has_default: bool,
     /// The engine computes it: always an identity, or a generated column. It cannot be written.
@@ -157,17 +168,32 @@ impl Object {
         self.relationships.iter().find(|relationship| relationship.name == name)
     }
 
-    /// What can be bound here at best: a read needs a usable index, an update a single-column unique key.
+    /// Whether at most one row has any given value in this column.
+    pub fn is_unique(&self, column: &str) -> bool {
+        self.keys().any(|key| matches!(key, [only] if only == column))
+    }
+
+    /// What can be bound here at best: a read needs a usable index, an insert a value for every column that must
+    /// have one, an update a single-column unique key and something beside it to change.
     pub fn actions(&self) -> Vec<Action> {
         let mut actions = Vec::new();
-        if self.privileges.select && self.fields.iter().any(|field| field.indexed != Indexed::None) {
+        if self.privileges.select
+            && self.fields.iter().any(|field| field.indexed != Indexed::None && is_bindable(&field.shape))
+        {
             actions.push(Action::Read);
         }
         if self.kind == ObjectKind::Table {
-            if self.privileges.insert {
+            let writable = |field: &Field| !field.generated && is_bindable(&field.shape);
+            if self.privileges.insert
+                && self.fields.iter().any(writable)
+                && self.fields.iter().all(|field| !field.must_be_set() || is_bindable(&field.shape))
+            {
                 actions.push(Action::Insert);
             }
-            if self.privileges.update && self.fields.iter().any(|field| field.indexed == Indexed::Unique) {
+            let key = |field: &Field| field.indexed == Indexed::Unique && is_bindable(&field.shape);
+            let updatable =
+                |key: &Field| self.fields.iter().any(|field| field.name != key.name && writable(field));
+            if self.privileges.update && self.fields.iter().any(|field| key(field) && updatable(field)) {
                 actions.push(Action::Update);
             }
         }
@@ -177,6 +203,13 @@ impl Object {
     /// `<object>.read` and so on.
     pub fn operations(&self) -> Vec<String> {
         self.actions().into_iter().map(|action| format!("{}.{}", self.name, action.as_str())).collect()
+    }
+}
+
+impl Field {
+    /// An insert that leaves it out is refused by the engine.
+    pub fn must_be_set(&self) -> bool {
+        !self.nullable && !self.has_default && !self.generated
     }
 }
 
@@ -207,5 +240,23 @@ impl Catalog {
 
 /// Whether values of this type can be compared with a parameter and written from one.
 pub fn is_bindable(shape: &Shape) -> bool {
-    shape.field_type != FieldType::Other
+    match shape.field_type {
+        FieldType::Other => false,
+        FieldType::Array => shape.set || shape.element.as_deref().is_some_and(is_bindable),
+        FieldType::String
+        | FieldType::Integer
+        | FieldType::Bigint
+        | FieldType::Decimal
+        | FieldType::Float
+        | FieldType::Boolean
+        | FieldType::Date
+        | FieldType::Time
+        | FieldType::Timestamp
+        | FieldType::Timestamptz
+        | FieldType::Interval
+        | FieldType::Uuid
+        | FieldType::Json
+        | FieldType::Binary
+        | FieldType::Enum => true,
+    }
 }

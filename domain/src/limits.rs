@@ -55,3 +55,13 @@ pub const INPUTS_MAX: usize = 50;
 /// Requests per second, and the burst above it, of one key and of one organization.
 pub const RATE_PER_KEY: u32 = 200;
 pub const RATE_PER_ORGANIZATION: u32 = 1000;
+/// Objects of one chunk of a stored schema: small enough that a change rewrites little, large enough to compress.
+pub const CHUNK_OBJECTS: usize = 64;
+/// Values of one answer's row: more than this no voice reads out, and the engines' own limits are far away.
+pub const PROJECTION_MAX: usize = 100;
+/// Relationships that one read follows. MySQL joins at most 61 tables.
+pub const JOINS_MAX: usize = 16;
+/// Digits of a decimal whose column sets no limit.
+pub const DECIMAL_DIGITS: usize = 1000;
+/// Connections that a generated account may hold: two pools, while credentials are rotated.
+pub const ACCOUNT_CONNECTIONS: usize = 2 * POOL_SIZE;

@@ -1,1 +1,5 @@
-//! Being written.
+//! Finds the tables and columns that a person's words mean.
+
+mod words;
+
+pub use words::singular;

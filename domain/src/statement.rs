@@ -1,38 +1,42 @@
 //! The compiler: a binding and a catalog in, a frozen statement out.
+//!
+//! `request` is what a client sends, `check` looks every name up and collects all that is wrong, `render` writes
+//! the text, `dialect` knows how each engine spells it, `effects` says what a write sets off, `tool` shows the
+//! statement's parameters to a model.
+
+mod check;
+mod dialect;
+mod effects;
+mod render;
+mod request;
+mod tool;
+
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
+
+pub use render::hash;
+pub use request::{CALLER_PARAMETERS, Request, RequestInput, slug};
+pub use tool::{allowed_fields, parameters_schema, required_params};
 
 use crate::FieldError;
 use crate::catalog::Catalog;
 use events::scoping::Blocked;
-use events::skill::{Binding, Direction, Statement};
+use events::skill::{Binding, Statement};
 
-/// A binding as it came from the client: everything is still text and may be wrong.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Request {
-    pub operation: String,
-    pub inputs: Vec<RequestInput>,
-    pub projection: Vec<events::skill::Projected>,
-    pub order_by: Vec<(String, Direction)>,
-    pub limit: Option<u32>,
-    pub key_column: Option<String>,
-    pub key_param: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RequestInput {
-    pub param: String,
-    pub arg: String,
-    pub required: Option<bool>,
-    pub description: Option<String>,
-    pub source: events::skill::Source,
-    pub value: Option<serde_json::Value>,
-}
-
+/// A read is `SELECT … FROM object t [LEFT JOIN target r1 ON …] WHERE t.column = ? [ORDER BY …] LIMIT n + 1`, a
+/// write one single-row `INSERT` or an `UPDATE … WHERE key = ?`. The text holds names that were found in the
+/// catalog, placeholders and the limit, nothing else. In `binds` the filter or key of a read or update stands last.
+///
 /// # Errors
 /// Everything that is wrong, each with its field and the nearest valid names.
 pub fn compile(
-    _catalog: &Catalog,
-    _blocked: &Blocked,
-    _request: &Request,
+    catalog: &Catalog,
+    blocked: &Blocked,
+    request: &Request,
 ) -> Result<(Binding, Statement), Vec<FieldError>> {
-    todo!("the domain helper writes this")
+    let plan = check::check(catalog, blocked, request)?;
+    let statement = render::render(catalog.kind, &plan, effects::of(&plan, blocked));
+    Ok((request.binding(&plan), statement))
 }

@@ -1,12 +1,23 @@
 //! Warm connections to customers' databases, one bounded pool for each connection and credential version.
 
-use super::driver::{Connection, Credentials, Drivers, Session};
+mod breaker;
+mod slots;
+
+#[cfg(test)]
+mod tests;
+
+use super::driver::{Credentials, Drivers, Session};
+use super::error::Fault;
 use super::{DatabaseError, Rows, Written};
 use domain::arguments::Bound;
+use domain::limits;
 use events::skill::Statement;
 use events::{IntegrationKind, OrganizationId};
-use std::sync::Arc;
+use slots::{Checkout, Pool};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
+use tokio::time::timeout_at;
 
 /// Names one set of credentials; rotation makes another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +30,7 @@ pub struct PoolKey {
 /// All pools of the process.
 pub struct Pools {
     drivers: Drivers,
+    pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
 }
 
 /// What a pool needs when it has to open a connection and its credentials are not in memory.
@@ -28,39 +40,122 @@ pub type CredentialSource = Arc<
 
 impl Pools {
     pub fn new(drivers: Drivers) -> Self {
-        Self { drivers }
+        Self { drivers, pools: RwLock::default() }
     }
 
     pub fn drivers(&self) -> &Drivers {
         &self.drivers
     }
 
+    /// Runs a frozen read on a warm connection, or on a new one.
+    ///
+    /// # Errors
+    /// `TooManyConnections` with `retry_after` when all connections stay busy for [`limits::POOL_WAIT`]; the faults
+    /// of opening; those of [`Connection::read`].
     pub async fn read(
         &self,
-        _key: &PoolKey,
-        _source: &CredentialSource,
-        _statement: &Statement,
-        _binds: &[Bound],
-        _deadline: Instant,
+        key: &PoolKey,
+        source: &CredentialSource,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
-        let _ = Session::ReadOnly;
-        let _: Option<Box<dyn Connection>> = None;
-        todo!("the postgres helper writes this")
+        let mut checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
+        let first = checkout.connection().read(statement, binds, deadline).await;
+        if !checkout.may_run_again(&first) {
+            return first;
+        }
+        self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline).await?;
+        checkout.connection().read(statement, binds, deadline).await
     }
 
+    /// Runs a frozen write; it commits only when it matched exactly one row.
+    ///
+    /// # Errors
+    /// As [`Pools::read`] and [`Connection::write`]. Only `InDoubt` leaves open whether anything happened.
     pub async fn write(
         &self,
-        _key: &PoolKey,
-        _source: &CredentialSource,
-        _statement: &Statement,
-        _binds: &[Bound],
-        _deadline: Instant,
+        key: &PoolKey,
+        source: &CredentialSource,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
     ) -> Result<Written, DatabaseError> {
-        todo!("the postgres helper writes this")
+        let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
+        let first = checkout.connection().write(statement, binds, deadline).await;
+        // A lost connection that is not in doubt was lost before COMMIT: nothing happened.
+        if !checkout.may_run_again(&first) {
+            return first;
+        }
+        self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
+        checkout.connection().write(statement, binds, deadline).await
     }
 
-    /// Closes every pool of this connection whose credential version is below `from_version`.
-    pub fn evict(&self, _organization: &OrganizationId, _kind: IntegrationKind, _below_version: u32) {
-        todo!("the postgres helper writes this")
+    /// Closes every pool of this connection whose credential version is below `below_version`. Statements that run
+    /// come to their end; their connections are closed then.
+    pub fn evict(&self, organization: &OrganizationId, kind: IntegrationKind, below_version: u32) {
+        let is_old = |key: &PoolKey| {
+            key.organization == *organization && key.kind == kind && key.credential_version < below_version
+        };
+        let mut pools = self.pools.write().unwrap_or_else(PoisonError::into_inner);
+        pools.retain(|key, pool| {
+            let old = is_old(key);
+            if old {
+                pool.close();
+            }
+            !old
+        });
+    }
+
+    fn pool(&self, key: &PoolKey) -> Arc<Pool> {
+        if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(key) {
+            return pool.clone();
+        }
+        self.pools.write().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
+    }
+
+    /// Waits in line for one of the pool's connections; opens one when none is warm.
+    async fn checkout(
+        &self,
+        key: &PoolKey,
+        source: &CredentialSource,
+        session: Session,
+        deadline: Instant,
+    ) -> Result<Checkout, DatabaseError> {
+        let pool = self.pool(key);
+        let patience = deadline.min(Instant::now() + limits::POOL_WAIT);
+        let mut checkout = Pool::checkout(&pool, session, patience).await?;
+        if checkout.is_empty() {
+            self.reopen(key, source, &mut checkout, session, deadline).await?;
+        }
+        Ok(checkout)
+    }
+
+    /// Puts a new connection into the place that the checkout holds.
+    async fn reopen(
+        &self,
+        key: &PoolKey,
+        source: &CredentialSource,
+        checkout: &mut Checkout,
+        session: Session,
+        deadline: Instant,
+    ) -> Result<(), DatabaseError> {
+        checkout.breaker().admit(Instant::now())?;
+        checkout.make_room().await;
+        let opened = async {
+            let credentials = source().await?;
+            let opened = self.drivers.open(key.kind, &credentials, session).await;
+            opened.map_err(|failed| failed.error)
+        };
+        let opened = match timeout_at(deadline.into(), opened).await {
+            Ok(opened) => opened,
+            Err(_elapsed) => Err(DatabaseError::new(
+                Fault::ConnectTimeout,
+                "The database could not be reached within the time of the call. Check host, port and firewall.",
+            )),
+        };
+        checkout.breaker().observe(&opened, Instant::now());
+        checkout.fill(opened?);
+        Ok(())
     }
 }

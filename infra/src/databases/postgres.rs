@@ -1,12 +1,102 @@
-//! Being written.
+//! PostgreSQL 13 and later. Everything goes through the extended protocol, where a text is one statement.
 
-use super::dial::Dialer;
-use super::driver::{Connection, Credentials, OpenError, Session};
+mod arguments;
+mod connect;
+mod errors;
+mod execute;
+mod introspect;
+mod prove;
+mod values;
 
-pub async fn open(
-    _dialer: &Dialer,
-    _credentials: &Credentials,
-    _session: Session,
-) -> Result<Box<dyn Connection>, OpenError> {
-    todo!("the postgres helper writes this")
+use super::driver::{Connection, ReadOnlyProof, ServerInfo, Written};
+use super::socket::Budget;
+use super::{DatabaseError, Plan, Rows};
+use async_trait::async_trait;
+use connect::Canceller;
+pub use connect::open;
+use domain::arguments::Bound;
+use domain::catalog::Catalog;
+use events::skill::Statement;
+use execute::Prepared;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::AbortHandle;
+use tokio_postgres::Client;
+
+/// One logged-in connection.
+pub(super) struct Postgres {
+    client: Client,
+    /// Drives the socket.
+    task: AbortHandle,
+    budget: Budget,
+    prepared: Prepared,
+    canceller: Arc<Canceller>,
+    server: ServerInfo,
+}
+
+#[async_trait]
+impl Connection for Postgres {
+    fn server(&self) -> ServerInfo {
+        self.server.clone()
+    }
+
+    fn is_usable(&self) -> bool {
+        !self.canceller.was_fired() && !self.client.is_closed()
+    }
+
+    async fn read(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError> {
+        execute::read(self, statement, binds, deadline).await
+    }
+
+    async fn write(
+        &mut self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Written, DatabaseError> {
+        execute::write(self, statement, binds, deadline).await
+    }
+
+    async fn introspect(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {
+        introspect::introspect(self, progress).await
+    }
+
+    async fn explain(&mut self, statement: &Statement) -> Result<Plan, DatabaseError> {
+        prove::explain(self, statement).await
+    }
+
+    async fn count_objects(&mut self) -> Result<u64, DatabaseError> {
+        prove::count_objects(self).await
+    }
+
+    async fn probe_read(&mut self) -> Result<Option<String>, DatabaseError> {
+        prove::probe_read(self).await
+    }
+
+    async fn prove_read_only(&mut self) -> Result<ReadOnlyProof, DatabaseError> {
+        prove::prove_read_only(self).await
+    }
+
+    async fn ping(&mut self) -> Result<Duration, DatabaseError> {
+        prove::ping(self).await
+    }
+
+    async fn close(self: Box<Self>) {
+        // A backend whose query was cancelled still occupies the server until the cancel arrived.
+        self.canceller.finished().await;
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // A healthy connection says goodbye by itself once its client is gone; this one would wait for an answer.
+        if self.canceller.was_fired() {
+            self.task.abort();
+        }
+    }
 }

@@ -1,0 +1,221 @@
+//! From credentials to a session in a known state, and back out of a query that takes too long.
+
+mod canceller;
+mod login;
+
+use super::errors;
+use super::{Postgres, execute::Prepared};
+use crate::databases::DatabaseError;
+use crate::databases::dial::Dialer;
+use crate::databases::driver::{Connection, Credentials, OpenError, Phase, ServerInfo, Session};
+use crate::databases::error::Fault;
+use crate::databases::socket::{Budget, Metered};
+use crate::databases::tls::{self, TlsStream};
+pub(super) use canceller::{Canceller, Running};
+use domain::limits;
+use events::integration::SslMode;
+use futures_util::future::poll_fn;
+pub(super) use login::UnsafeAuthentication;
+use login::{AlreadySecured, Login};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout_at;
+use tokio_postgres::config::{SslMode as WireSslMode, SslNegotiation};
+use tokio_postgres::{Client, Config};
+
+/// Length 8, then the number that stands for "TLS, please".
+const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
+/// `GENERATED`, privileges of columns and `pg_current_xact_id` as this driver uses them.
+const OLDEST_MAJOR: u32 = 13;
+/// If this process dies inside a transaction, the server ends it and frees its locks.
+const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
+
+/// Where a socket leads and how it is secured: all of the credentials but who logs in.
+#[derive(Clone)]
+pub(super) struct Target {
+    host: String,
+    port: u16,
+    sslmode: SslMode,
+    ca_pem: Option<String>,
+}
+
+/// Opens a connection and sets its session up.
+///
+/// # Errors
+/// With the phase that failed; each phase has [`limits::CONNECT_PHASE_TIMEOUT`].
+pub async fn open(
+    dialer: &Arc<Dialer>,
+    credentials: &Credentials,
+    _session: Session,
+) -> Result<Box<dyn Connection>, OpenError> {
+    let target = Arc::new(Target {
+        host: credentials.host.clone(),
+        port: credentials.port,
+        sslmode: credentials.sslmode,
+        ca_pem: credentials.ca_pem.clone(),
+    });
+    let deadline = Instant::now() + limits::CONNECT_PHASE_TIMEOUT;
+    let (stream, budget) = secured(dialer, &target, deadline)
+        .await
+        .map_err(|error| OpenError { phase: Phase::ReachabilityTls, error })?;
+
+    let deadline = Instant::now() + limits::CONNECT_PHASE_TIMEOUT;
+    let opened = async {
+        let canceller = |client: &Client| Canceller::new(dialer.clone(), target, client.cancel_token());
+        let connection = log_in(stream, budget.clone(), credentials, canceller).await?;
+        set_up(&connection.client).await.map_err(|error| errors::classify(&error, &budget))?;
+        Ok(connection)
+    };
+    let opened = match timeout_at(deadline.into(), opened).await {
+        Ok(opened) => opened,
+        Err(_elapsed) => Err(DatabaseError::new(
+            Fault::ConnectTimeout,
+            "The server did not finish the login in time. It may be overloaded; look at its log.",
+        )),
+    };
+    match opened {
+        Ok(connection) => Ok(Box::new(connection)),
+        Err(error) => Err(OpenError { phase: Phase::Authentication, error }),
+    }
+}
+
+type Secured = TlsStream<Metered<TcpStream>>;
+
+/// A dialled socket with TLS on it.
+async fn secured(
+    dialer: &Dialer,
+    target: &Target,
+    deadline: Instant,
+) -> Result<(Secured, Budget), DatabaseError> {
+    let socket = dialer.dial(&target.host, target.port, deadline).await?;
+    let budget = Budget::new(limits::SOCKET_BUDGET_BYTES);
+    let mut socket = Metered::new(socket, budget.clone());
+    request_tls(&mut socket, deadline).await?;
+    let ca_pem = target.ca_pem.as_deref();
+    let stream = tls::handshake(socket, &target.host, target.sslmode, ca_pem, deadline).await?;
+    Ok((stream, budget))
+}
+
+/// Asks for TLS. Nothing that the server says before it is shown to anyone.
+async fn request_tls<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut S,
+    deadline: Instant,
+) -> Result<(), DatabaseError> {
+    // One byte is the answer; a second one was stuffed in before TLS.
+    let mut answer = [0; 2];
+    let asked = async {
+        socket.write_all(&SSL_REQUEST).await?;
+        socket.read(&mut answer).await
+    };
+    let length = match timeout_at(deadline.into(), asked).await {
+        Ok(Ok(length)) => length,
+        Ok(Err(_)) => 0,
+        Err(_elapsed) => {
+            return Err(DatabaseError::new(
+                Fault::ConnectTimeout,
+                "The host accepts connections but does not answer as PostgreSQL does. Check the port.",
+            ));
+        }
+    };
+    match &answer[..length] {
+        [b'S'] => Ok(()),
+        [b'N', ..] => Err(DatabaseError::new(
+            Fault::TlsRequired,
+            "The server does not offer TLS. Set ssl = on with a certificate in its configuration.",
+        )),
+        [] => Err(DatabaseError::new(
+            Fault::ConnectionLost,
+            "The server closed the connection before TLS began. Check that the port is PostgreSQL's.",
+        )),
+        [b'E', ..] => Err(DatabaseError::new(
+            Fault::ServerError,
+            "The server refused the connection before TLS began. It may be starting up or full; look at its log.",
+        )),
+        _ => Err(DatabaseError::new(
+            Fault::ProtocolViolation,
+            "The host does not answer as PostgreSQL does. Check host and port.",
+        )),
+    }
+}
+
+async fn log_in(
+    stream: Secured,
+    budget: Budget,
+    credentials: &Credentials,
+    canceller: impl FnOnce(&Client) -> Canceller,
+) -> Result<Postgres, DatabaseError> {
+    let mut config = Config::new();
+    // Every field is set, so that none is taken from the environment. TLS is there already: "direct" makes the
+    // client ask our connector for it at once.
+    config
+        .user(&credentials.user)
+        .dbname(&credentials.database)
+        .password(credentials.password.expose())
+        .application_name("bindery")
+        .ssl_mode(WireSslMode::Require)
+        .ssl_negotiation(SslNegotiation::Direct);
+    let (client, mut connection) = config
+        .connect_raw(Login::new(stream), AlreadySecured)
+        .await
+        .map_err(|error| errors::classify_login(&error, &budget))?;
+    let server = match connection.parameter("server_version").and_then(server_version) {
+        Some(server) => server,
+        None => {
+            return Err(DatabaseError::new(
+                Fault::ServerError,
+                "The server is older than PostgreSQL 13, or does not say its version. Upgrade it.",
+            ));
+        }
+    };
+    let canceller = Arc::new(canceller(&client));
+    // Notices are server text: they are dropped here and never logged.
+    let task =
+        tokio::spawn(
+            async move { while let Some(Ok(_)) = poll_fn(|cx| connection.poll_message(cx)).await {} },
+        );
+    Ok(Postgres {
+        client,
+        task: task.abort_handle(),
+        budget,
+        prepared: Prepared::default(),
+        canceller,
+        server,
+    })
+}
+
+/// None below the oldest version that is supported.
+fn server_version(text: &str) -> Option<ServerInfo> {
+    let version: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(20).collect();
+    let major: u32 = version.split('.').next()?.parse().ok()?;
+    (major >= OLDEST_MAJOR).then_some(ServerInfo { engine: "PostgreSQL".into(), version })
+}
+
+/// Both kinds of session start read-only: a write says `BEGIN READ WRITE`, so that nothing can be written outside
+/// of its transaction, whatever becomes of the statements before it.
+async fn set_up(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let settings = [
+        ("default_transaction_read_only", "on".to_owned()),
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("statement_timeout", limits::STATEMENT_TIMEOUT.as_millis().to_string()),
+        ("lock_timeout", limits::LOCK_TIMEOUT.as_millis().to_string()),
+        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
+        // Frozen statements qualify every name; nothing may be found by accident.
+        ("search_path", String::new()),
+        ("TimeZone", "UTC".to_owned()),
+        ("client_encoding", "UTF8".to_owned()),
+        ("DateStyle", "ISO, YMD".to_owned()),
+        ("IntervalStyle", "iso_8601".to_owned()),
+        ("bytea_output", "hex".to_owned()),
+        ("extra_float_digits", "1".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("row_security", "on".to_owned()),
+    ];
+    let calls: Vec<_> = settings
+        .iter()
+        .map(|(name, value)| format!("pg_catalog.set_config('{name}', '{value}', false)"))
+        .collect();
+    client.query_typed(&format!("SELECT {}", calls.join(", ")), &[]).await?;
+    Ok(())
+}

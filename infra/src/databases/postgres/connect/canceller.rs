@@ -1,0 +1,93 @@
+//! Ends the query of a connection from outside.
+
+use super::login::{AlreadySecured, Login};
+use super::{Target, secured};
+use crate::databases::dial::Dialer;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncReadExt;
+use tokio::task::JoinHandle;
+use tokio::time::timeout_at;
+use tokio_postgres::CancelToken;
+
+/// A cancel that takes longer than this does not help any more.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Fires once at most: a late cancel could hit the next statement, so the connection is not used again after it.
+pub(in super::super) struct Canceller {
+    dialer: Arc<Dialer>,
+    target: Arc<Target>,
+    token: CancelToken,
+    fired: AtomicBool,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Canceller {
+    pub(super) fn new(dialer: Arc<Dialer>, target: Arc<Target>, token: CancelToken) -> Self {
+        Self { dialer, target, token, fired: AtomicBool::new(false), task: Mutex::new(None) }
+    }
+
+    pub(in super::super) fn was_fired(&self) -> bool {
+        self.fired.load(Ordering::Acquire)
+    }
+
+    /// Waits until the cancel was delivered or given up.
+    pub(in super::super) async fn finished(&self) {
+        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(task) = task {
+            // A cancel that panicked is finished as well.
+            task.await.ok();
+        }
+    }
+
+    fn fire(self: &Arc<Self>) {
+        if self.fired.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        // Without a runtime the process is going down, and its sockets with it.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let this = self.clone();
+        let task = runtime.spawn(async move {
+            let deadline = Instant::now() + CANCEL_TIMEOUT;
+            // An undelivered cancel leaves the server's own statement timeout.
+            timeout_at(deadline.into(), this.deliver(deadline)).await.ok();
+        });
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+    }
+
+    /// Through the guard and TLS again, like every connection.
+    async fn deliver(&self, deadline: Instant) {
+        let Ok((stream, _)) = secured(&self.dialer, &self.target, deadline).await else { return };
+        let mut stream = Login::new(stream);
+        if self.token.cancel_query_raw(&mut stream, AlreadySecured).await.is_ok() {
+            // The server closes this socket after it signalled the backend.
+            stream.read(&mut [0; 1]).await.ok();
+        }
+    }
+}
+
+/// Armed while a statement runs: late or dropped, the statement is cancelled.
+pub(in super::super) struct Running {
+    canceller: Arc<Canceller>,
+    finished: bool,
+}
+
+impl Running {
+    pub(in super::super) fn start(canceller: &Arc<Canceller>) -> Self {
+        Self { canceller: canceller.clone(), finished: false }
+    }
+
+    /// The server answered: there is nothing to cancel.
+    pub(in super::super) fn finish(mut self) {
+        self.finished = true;
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.canceller.fire();
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Runs frozen statements.
+
+use super::Postgres;
+use super::arguments::Argument;
+use super::connect::Running;
+use super::errors;
+use super::values::{Raw, Unreadable, decode};
+use crate::databases::driver::{Rows, Written};
+use crate::databases::error::{DatabaseError, Fault};
+use domain::arguments::Bound;
+use domain::limits;
+use events::skill::Statement;
+use futures_util::TryStreamExt;
+use futures_util::future::join;
+use postgres_types::{ToSql, Type};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::io;
+use std::pin::pin;
+use std::time::Instant;
+use tokio::time::timeout_at;
+use tokio_postgres::{Client, Error, Row, RowStream};
+
+/// Statements that stay prepared on one connection. Each costs the server some ten kilobytes.
+const PREPARED_MAX: usize = 200;
+
+/// Prepared statements by [`Statement::hash`]; the one that was not used for longest goes first.
+#[derive(Default)]
+pub(super) struct Prepared {
+    entries: HashMap<String, Entry>,
+    uses: u64,
+}
+
+struct Entry {
+    statement: tokio_postgres::Statement,
+    last_use: u64,
+}
+
+impl Prepared {
+    fn get(&mut self, hash: &str) -> Option<tokio_postgres::Statement> {
+        self.uses += 1;
+        let entry = self.entries.get_mut(hash)?;
+        entry.last_use = self.uses;
+        Some(entry.statement.clone())
+    }
+
+    fn insert(&mut self, hash: &str, statement: tokio_postgres::Statement) {
+        if self.entries.len() >= PREPARED_MAX {
+            let oldest = self.entries.iter().min_by_key(|(_, entry)| entry.last_use);
+            if let Some(hash) = oldest.map(|(hash, _)| hash.clone()) {
+                // Dropping the statement closes it on the server.
+                self.entries.remove(&hash);
+            }
+        }
+        self.entries.insert(hash.to_owned(), Entry { statement, last_use: self.uses });
+    }
+
+    fn remove(&mut self, hash: &str) {
+        self.entries.remove(hash);
+    }
+}
+
+/// What a step of a statement can fail with.
+pub(super) enum Failure {
+    Engine(Error),
+    Unreadable(Unreadable),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure::Engine(error)
+    }
+}
+
+impl Postgres {
+    /// Runs `work` until the deadline; late or dropped, it is cancelled and the connection is used no more.
+    pub(super) async fn until<T>(
+        &mut self,
+        deadline: Instant,
+        budget: u64,
+        work: impl AsyncFnOnce(&mut Self) -> T,
+    ) -> Result<T, DatabaseError> {
+        self.budget.reset(budget);
+        let running = Running::start(&self.canceller);
+        match timeout_at(deadline.into(), work(self)).await {
+            Ok(done) => {
+                running.finish();
+                Ok(done)
+            }
+            Err(_elapsed) => Err(errors::by_sqlstate("57014")),
+        }
+    }
+
+    pub(super) fn classify(&self, failure: &Failure) -> DatabaseError {
+        match failure {
+            Failure::Engine(error) => errors::classify(error, &self.budget),
+            Failure::Unreadable(Unreadable::UnknownType) => errors::by_sqlstate("42804"),
+            Failure::Unreadable(Unreadable::Malformed) => DatabaseError::new(
+                Fault::ProtocolViolation,
+                "A value of the answer could not be read. Check that host and port lead to PostgreSQL.",
+            ),
+        }
+    }
+
+    async fn prepared(&mut self, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
+        if let Some(prepared) = self.prepared.get(&statement.hash) {
+            return Ok(prepared);
+        }
+        let prepared = self.client.prepare(&statement.text).await?;
+        self.prepared.insert(&statement.hash, prepared.clone());
+        Ok(prepared)
+    }
+}
+
+pub(super) async fn read(
+    postgres: &mut Postgres,
+    statement: &Statement,
+    binds: &[Bound],
+    deadline: Instant,
+) -> Result<Rows, DatabaseError> {
+    let run = async |postgres: &mut Postgres| match read_once(postgres, statement, binds).await {
+        // The table was altered since the statement was prepared here. A read may simply run again.
+        Err(Failure::Engine(error)) if errors::is_stale_preparation(&error) => {
+            postgres.prepared.remove(&statement.hash);
+            read_once(postgres, statement, binds).await
+        }
+        done => done,
+    };
+    let done = postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, run).await?;
+    done.map_err(|failure| postgres.classify(&failure))
+}
+
+async fn read_once(postgres: &mut Postgres, statement: &Statement, binds: &[Bound]) -> Result<Rows, Failure> {
+    let prepared = postgres.prepared(statement).await?;
+    let rows = postgres.client.query_raw(&prepared, binds.iter().map(Argument)).await?;
+    Ok(collect(rows, statement.limit).await?.rows)
+}
+
+struct Collected {
+    rows: Rows,
+    affected: u64,
+}
+
+/// Reads to the end, since only there an error or the count shows, and keeps what the limits allow.
+async fn collect(rows: RowStream, limit: u32) -> Result<Collected, Failure> {
+    let mut rows = pin!(rows);
+    let mut kept = Rows::default();
+    let mut bytes = 0;
+    while let Some(row) = rows.try_next().await? {
+        if kept.truncated {
+            continue;
+        }
+        // What is far beyond the budget as it came is not worth decoding.
+        if kept.rows.len() >= limit as usize || row.raw_size_bytes() > 2 * limits::RESULT_BYTES {
+            kept.truncated = true;
+            continue;
+        }
+        let values = decode_row(&row)?;
+        bytes += json_bytes(&values);
+        if bytes > limits::RESULT_BYTES {
+            kept.truncated = true;
+        } else {
+            kept.rows.push(values);
+        }
+    }
+    let affected = rows.rows_affected().unwrap_or(0);
+    Ok(Collected { rows: kept, affected })
+}
+
+fn decode_row(row: &Row) -> Result<Vec<Value>, Failure> {
+    let column = |(at, column): (usize, &tokio_postgres::Column)| {
+        decode(column.type_(), row.try_get::<_, Raw<'_>>(at)?).map_err(Failure::Unreadable)
+    };
+    row.columns().iter().enumerate().map(column).collect()
+}
+
+/// How long the row is as JSON, without writing it.
+fn json_bytes(values: &[Value]) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    match serde_json::to_writer(&mut count, values) {
+        Ok(()) => count.0,
+        Err(_) => usize::MAX / 2,
+    }
+}
+
+pub(super) async fn write(
+    postgres: &mut Postgres,
+    statement: &Statement,
+    binds: &[Bound],
+    deadline: Instant,
+) -> Result<Written, DatabaseError> {
+    let run = async |postgres: &mut Postgres| match write_uncommitted(postgres, statement, binds).await {
+        // Refused before it ran, and rolled back: it may run again.
+        Err(Failure::Engine(error)) if errors::is_stale_preparation(&error) => {
+            postgres.prepared.remove(&statement.hash);
+            write_uncommitted(postgres, statement, binds).await
+        }
+        done => done,
+    };
+    // Late or lost before COMMIT is sent means that the server rolls back.
+    let done = postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, run).await?;
+    let done = done.map_err(|failure| postgres.classify(&failure))?;
+    let written = Written { matched: done.affected, changed: done.affected, rows: done.rows };
+    if written.matched != 1 {
+        // A connection that cannot even roll back is closed, which rolls back as well.
+        postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, rolled_back).await.ok();
+        return Ok(written);
+    }
+    if Instant::now() >= deadline {
+        postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, rolled_back).await.ok();
+        return Err(errors::by_sqlstate("57014"));
+    }
+    let commit = async |postgres: &mut Postgres| execute(&postgres.client, "COMMIT").await;
+    match postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, commit).await {
+        Ok(Ok(())) => Ok(written),
+        Ok(Err(error)) if errors::leaves_commit_open(&error) => Err(in_doubt()),
+        Ok(Err(error)) => Err(errors::classify(&error, &postgres.budget)),
+        Err(_late) => Err(in_doubt()),
+    }
+}
+
+/// BEGIN and the statement in one go. If BEGIN failed, the statement fails too: the session is read-only.
+async fn write_uncommitted(
+    postgres: &mut Postgres,
+    statement: &Statement,
+    binds: &[Bound],
+) -> Result<Collected, Failure> {
+    let prepared = postgres.prepared(statement).await?;
+    let client = &postgres.client;
+    let ran = async {
+        let rows = client.query_raw(&prepared, binds.iter().map(Argument)).await?;
+        collect(rows, statement.limit).await
+    };
+    let (begun, ran) = join(execute(client, "BEGIN READ WRITE"), ran).await;
+    let done = match begun {
+        Ok(()) => ran,
+        Err(error) => Err(Failure::Engine(error)),
+    };
+    if done.is_err() {
+        rolled_back(postgres).await;
+    }
+    done
+}
+
+async fn rolled_back(postgres: &mut Postgres) {
+    // Where this fails the connection is gone, and the transaction with it.
+    execute(&postgres.client, "ROLLBACK").await.ok();
+}
+
+/// A constant of ours, through the extended protocol.
+pub(super) async fn execute(client: &Client, constant: &'static str) -> Result<(), Error> {
+    let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
+    let mut rows = pin!(client.query_typed_raw(constant, none).await?);
+    while rows.try_next().await?.is_some() {}
+    Ok(())
+}
+
+fn in_doubt() -> DatabaseError {
+    DatabaseError::new(
+        Fault::InDoubt,
+        "The connection was lost while the write was being committed: it may have happened. Read the row before \
+         trying again.",
+    )
+}

@@ -2,12 +2,12 @@
 //! statements that run too long.
 
 use super::Mysql;
+use super::arguments;
 use super::connect::{MACHINE, establish, phase_end};
 use super::errors;
 use super::failure::{Failure, Result as WireResult};
 use super::link::{Executed, Prepared};
 use super::packets::{Cursor, Done, Parameter};
-use super::parameters;
 use super::values::{read_row, to_json};
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Credentials, Plan};
@@ -122,7 +122,7 @@ impl Mysql {
         binds: &[Bound],
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
-        let parameters = parameters::encode_all(statement, binds)?;
+        let parameters = arguments::encode_all(statement, binds)?;
         let flight = self.depart(deadline)?;
         let mut rows = RowSink::new(statement);
         match self.run_frozen(statement, &parameters, &mut rows).await {
@@ -145,7 +145,7 @@ impl Mysql {
                 sqlstate: Some(*b"25006"),
             }));
         }
-        let parameters = parameters::encode_all(statement, binds)?;
+        let parameters = arguments::encode_all(statement, binds)?;
         let flight = self.depart(deadline)?;
         let mut rows = RowSink::new(statement);
         let executed = match self.run_frozen(statement, &parameters, &mut rows).await {
@@ -178,7 +178,7 @@ impl Mysql {
     }
 
     pub(super) async fn explain_frozen(&mut self, statement: &Statement) -> Result<Plan, DatabaseError> {
-        let parameters = parameters::samples(statement)?;
+        let parameters = arguments::samples(statement)?;
         let flight = self.depart(Instant::now() + limits::STATEMENT_TIMEOUT)?;
         let outcome = self.explain_inside(statement, &parameters).await;
         self.conclude(flight, outcome).await

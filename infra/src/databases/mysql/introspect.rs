@@ -131,7 +131,7 @@ impl Mysql {
 }
 
 /// A name as a parameter: even our own queries hold no value.
-fn name(text: &str) -> Parameter {
+pub(super) fn name(text: &str) -> Parameter {
     Parameter {
         kind: ColumnType::MYSQL_TYPE_VAR_STRING as u8,
         unsigned: false,

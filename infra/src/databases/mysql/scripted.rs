@@ -86,13 +86,19 @@ impl Peer {
         payload
     }
 
+    /// Takes the execution of the COMMIT that was prepared before the write.
+    async fn committed(&mut self) {
+        let (_, payload) = self.take().await;
+        assert_eq!(payload[0], 0x17, "an execution");
+        self.give(1, OK).await;
+    }
+
     /// Prepares and executes something that answers with OK.
     async fn run(&mut self) -> String {
         let text = self.prepare(0, 0).await;
         let (_, payload) = self.take().await;
         assert_eq!(payload[0], 0x17, "an execution");
         self.give(1, OK).await;
-        // the text that came with the preparation, after the one that closes an earlier statement
         String::from_utf8(text).unwrap()
     }
 }

@@ -90,6 +90,7 @@ async fn written(
     let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadWrite);
     let update = statement(Action::Update, "UPDATE t SET x = 1 WHERE p = ?", 0);
     let server = async move {
+        assert_eq!(peer.prepare(0, 0).await, b"COMMIT");
         peer.prepare(1, 0).await;
         peer.take().await;
         match answer {
@@ -132,7 +133,6 @@ async fn a_connection_that_breaks_before_the_commit_changed_nothing() {
 #[tokio::test]
 async fn an_answer_that_is_lost_after_the_commit_leaves_it_in_doubt() {
     let (outcome, usable) = written(Some(matched(1, "")), async |mut peer| {
-        peer.prepare(0, 0).await;
         peer.take().await;
     })
     .await;

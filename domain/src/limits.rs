@@ -53,8 +53,8 @@ pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Parameters of one skill: more than this no model fills reliably.
 pub const INPUTS_MAX: usize = 50;
 /// Requests per second, and the burst above it, of one key and of one organization.
-pub const RATE_PER_KEY: u32 = 200;
-pub const RATE_PER_ORGANIZATION: u32 = 1000;
+pub const RATE_PER_KEY: u32 = 1000;
+pub const RATE_PER_ORGANIZATION: u32 = 5000;
 /// Objects of one chunk of a stored schema: small enough that a change rewrites little, large enough to compress.
 pub const CHUNK_OBJECTS: usize = 64;
 /// Values of one answer's row: more than this no voice reads out, and the engines' own limits are far away.

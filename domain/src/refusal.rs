@@ -48,6 +48,8 @@ pub enum Refusal {
     PublishBlocked(Vec<FieldError>),
     /// 409
     NothingToPublish,
+    /// 409: a revoked or already rotated key.
+    KeyEnded,
     /// 412
     StaleVersion { current: events::Seq },
 }

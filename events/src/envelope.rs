@@ -34,6 +34,8 @@ pub enum SubjectKind {
     Agent,
     Skill,
     Key,
+    /// A published version: it has a document of its own and no events but its agent's.
+    Version,
 }
 
 impl SubjectKind {
@@ -44,6 +46,7 @@ impl SubjectKind {
             SubjectKind::Agent => "agent",
             SubjectKind::Skill => "skill",
             SubjectKind::Key => "key",
+            SubjectKind::Version => "version",
         }
     }
 }

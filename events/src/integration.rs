@@ -78,10 +78,10 @@ pub struct Discovered {
     pub edge_count: u64,
     pub operation_count: u64,
     pub changes: SchemaChanges,
-    /// Skills whose quarantine by [`QuarantineCause::TargetChanged`] or [`QuarantineCause::Disconnected`] ends,
-    /// because their statements are valid against what was found.
+    /// Hashes of statements whose quarantine by [`QuarantineCause::TargetChanged`] or
+    /// [`QuarantineCause::Disconnected`] ends, because they are valid against what was found.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub released_skills: Vec<SkillId>,
+    pub released: Vec<String>,
 }
 
 /// Difference to the discovery before, capped lists with whole counts.
@@ -94,6 +94,16 @@ pub struct SchemaChanges {
     pub added_count: u64,
     pub removed_count: u64,
     pub changed_count: u64,
+}
+
+impl QuarantineCause {
+    /// Whether a discovery may end it without a person.
+    pub fn ends_with_discovery(self) -> bool {
+        match self {
+            QuarantineCause::Blocked | QuarantineCause::Drifted => false,
+            QuarantineCause::TargetChanged | QuarantineCause::Disconnected => true,
+        }
+    }
 }
 
 /// Why a statement may not run, which decides what lets it run again.

@@ -12,6 +12,10 @@ pub mod key;
 pub mod names;
 pub mod scoping;
 pub mod skill;
+pub mod upcast;
+
+#[cfg(test)]
+mod frozen;
 
 pub use envelope::{Actor, ActorKind, Recorded, Subject, SubjectKind};
 pub use ids::*;

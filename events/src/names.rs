@@ -32,6 +32,24 @@ macro_rules! events {
                     $(Event::$name(_) => $version),*
                 }
             }
+
+            /// The version that is written today, if there is such an event.
+            pub fn current_version(name: &str) -> Option<u32> {
+                Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, version)| *version)
+            }
+
+            /// Data of the current version. None when there is no such event.
+            pub fn parse(name: &str, data: &str) -> Option<serde_json::Result<Self>> {
+                match name {
+                    $(stringify!($name) => Some(serde_json::from_str::<$name>(data).map(Self::from)),)*
+                    _ => None,
+                }
+            }
+
+            /// Name, version and JSON Schema of the data of every event.
+            pub fn schemas() -> Vec<(&'static str, u32, schemars::Schema)> {
+                vec![$((stringify!($name), $version, schemars::schema_for!($name))),*]
+            }
         }
 
         $(impl From<$name> for Event {

@@ -270,6 +270,9 @@ pub struct Definition {
     pub statement: Statement,
     /// Schema hash of the discovery it was compiled against.
     pub schema_hash: String,
+    /// What the database's planner and a timed round trip said when it was bound, if it could be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expected_latency_ms: Option<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,1 +1,27 @@
+//! The endpoints. Each declares itself once; the router, the OpenAPI document and the authorization tests follow
+//! from the list.
 
+pub mod body;
+pub mod caller;
+pub mod clock;
+pub mod config;
+pub mod decide;
+pub mod endpoint;
+pub mod endpoints;
+pub mod idempotency;
+pub mod key_text;
+pub mod openapi;
+pub mod pages;
+pub mod problem;
+pub mod random;
+pub mod rate;
+pub mod router;
+pub mod server;
+pub mod services;
+pub mod start;
+
+pub mod agents;
+pub mod history;
+pub mod integrations;
+pub mod keys;
+pub mod skills;

@@ -1,5 +1,7 @@
 //! Sealing: AES-256-GCM under a data key of its own for each record, the data key wrapped by a master key.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 pub mod key_file;
 
 use async_trait::async_trait;
@@ -24,7 +26,28 @@ pub enum Purpose {
     WriteAnswer,
 }
 
+impl Purpose {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Credentials => "credentials",
+            Purpose::IdempotentAnswer => "idempotent_answer",
+            Purpose::WriteAnswer => "write_answer",
+        }
+    }
+}
+
 impl SealContext {
+    /// The associated data. Every part carries its length, so that no two contexts give the same bytes.
+    pub fn canonical(&self) -> Vec<u8> {
+        let mut bytes = b"bindery.seal.v1".to_vec();
+        for part in [self.purpose.as_str(), self.organization.as_str(), &self.connection] {
+            bytes.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        bytes.extend_from_slice(&self.version.to_be_bytes());
+        bytes
+    }
+
     pub fn credentials(organization: &OrganizationId, kind: IntegrationKind, version: u32) -> Self {
         Self {
             purpose: Purpose::Credentials,

@@ -1,5 +1,9 @@
 //! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend.
 
+pub mod chain;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod snapshots;
 pub mod sqlite;
 
 use crate::sealing::Sealed;
@@ -78,6 +82,14 @@ pub struct Verified {
 pub trait EventLog: Send + Sync {
     async fn append(&self, commit: Commit) -> Result<Committed, AppendError>;
 
+    /// What this command committed, if it did: an answer that was lost is found again here, before anything is
+    /// decided a second time.
+    async fn committed(
+        &self,
+        organization: &OrganizationId,
+        command_id: &CommandId,
+    ) -> Result<Option<Committed>, StoreError>;
+
     /// Events after `after`, at most `limit`, in order.
     async fn read(
         &self,
@@ -115,13 +127,14 @@ pub trait Artefacts: Send + Sync {
 /// Sealed credentials, in a table of their own.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {
+    /// False when this version has a record already: it is never overwritten.
     async fn put(
         &self,
         organization: &OrganizationId,
         kind: IntegrationKind,
         version: u32,
         sealed: &Sealed,
-    ) -> Result<(), StoreError>;
+    ) -> Result<bool, StoreError>;
     async fn get(
         &self,
         organization: &OrganizationId,
@@ -146,6 +159,13 @@ pub trait AnswerStore: Send + Sync {
     async fn finish(&self, slot: &AnswerSlot, state: AnswerState, sealed: &Sealed) -> Result<(), StoreError>;
     /// Gives the key back: nothing happened, a repetition may run.
     async fn release(&self, slot: &AnswerSlot) -> Result<(), StoreError>;
+    /// Forgets finished slots whose key starts with `prefix`, but for the key `except`: another write came between.
+    async fn forget(
+        &self,
+        organization: &OrganizationId,
+        prefix: &str,
+        except: &str,
+    ) -> Result<(), StoreError>;
     /// Slots left running by a process that died.
     async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;

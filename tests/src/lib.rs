@@ -1,1 +1,3 @@
+//! What the tests and the sample story share.
 
+pub mod engines;

@@ -131,3 +131,26 @@ mod tests {
         }
     }
 }
+
+impl From<&Binding> for Request {
+    /// The request that a checked binding came from, so that a review can compile it again.
+    fn from(binding: &Binding) -> Self {
+        let input = |input: &Input| RequestInput {
+            param: input.param.clone(),
+            arg: input.arg.clone(),
+            required: Some(input.required),
+            description: input.description.clone(),
+            source: input.source,
+            value: input.value.clone(),
+        };
+        Self {
+            operation: binding.operation.clone(),
+            inputs: binding.inputs.iter().map(input).collect(),
+            projection: binding.projection.clone(),
+            order_by: binding.order_by.iter().map(|order| (order.column.clone(), order.direction)).collect(),
+            limit: Some(binding.limit),
+            key_column: binding.key_column.clone(),
+            key_param: binding.key_param.clone(),
+        }
+    }
+}

@@ -1,0 +1,41 @@
+# Every command of the project. `make help` lists them.
+
+.DEFAULT_GOAL := help
+.PHONY: help run test prove lint fmt bench-call bench-discover eval-schemas install clean-run
+
+# Read by scripts/run.sh and by the benchmarks.
+export ONCE LISTEN
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+run: ## a sample clinic on both databases, a server, and the story of a call; ONCE=1 ends after the story
+	@scripts/run.sh
+
+test: install ## all tests, on a PostgreSQL and a MariaDB of their own
+	cargo test --workspace --locked --tests
+
+prove: install ## the same tests with the full number of tried attacks and faults: hours
+	BINDERY_PROVE=1 cargo test --workspace --locked --release --tests
+
+lint: ## formatting and clippy, as CI sees them
+	cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
+
+fmt: ## format the code
+	cargo fmt --all
+
+bench-call: ## a live call against the same statement in the engine's own benchmark
+	@scripts/bench_call.sh
+
+bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
+	@scripts/bench_discover.sh
+
+eval-schemas: ## discover every schema of SCHEMAS=dir (dir/postgresql/*.sql, dir/mysql/*.sql) and compare with the engine
+	@scripts/eval_schemas.sh "$(SCHEMAS)"
+
+install: ## look for what is needed, and install missing database servers
+	@scripts/install.sh
+
+clean-run: ## end what `make run` or a benchmark left behind, and remove its data
+	@scripts/clean_run.sh

@@ -1,0 +1,125 @@
+//! `GET /agents/{agentId}/versions/{versionId}/diff`
+
+use super::{CompiledConfig, compiled, compiled_draft};
+use crate::body::schema;
+use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::handler;
+use crate::problem::Problem;
+use http::Method;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiffResponse {
+    /// What is compared with: a version id, `draft`, or nothing for the first version.
+    from: Option<String>,
+    to: String,
+    changes: Vec<Change>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub struct Change {
+    /// Such as `skills.next_appointment.executionConfig.statement`.
+    field: String,
+    before: Value,
+    after: Value,
+    kind: ChangeKind,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum ChangeKind {
+    Added,
+    Removed,
+    Changed,
+}
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    name: "agents-version-diff",
+    method: Method::GET,
+    path: "/agents/{agentId}/versions/{versionId}/diff",
+    scope: Scope::AgentsRead,
+    summary: "What a version changed, statements included",
+    query: &[QueryParameter {
+        name: "against",
+        required: false,
+        meaning: "A version id, or draft for what the next publish would change; the version before when absent",
+    }],
+    request: None,
+    response: schema::<DiffResponse>,
+    shape: Shape::One,
+    success: &[200],
+    problems: &[],
+    repeat: Repeat::Harmless,
+    handle: handler!(handle),
+};
+
+async fn handle(context: Context) -> Result<Reply, Problem> {
+    let state = &context.caller.state;
+    let (agent_id, agent) = state.agent(context.path("agentId"))?;
+    let (version_id, version) = state.version_of(agent_id, context.path("versionId"))?;
+    let this = compiled(state, version);
+    let (from, to, before, after) = match context.query("against") {
+        // The draft is younger than every version, so it is what a version would become.
+        Some("draft") => {
+            (Some(version_id.0.clone()), "draft".to_owned(), Some(this), compiled_draft(state, agent_id))
+        }
+        Some(other) => {
+            let (other_id, other) = state.version_of(agent_id, other)?;
+            (Some(other_id.0.clone()), version_id.0.clone(), Some(compiled(state, other)), this)
+        }
+        None => {
+            let at = agent.versions.iter().position(|id| id == version_id).unwrap_or(0);
+            let previous = at.checked_sub(1).and_then(|at| agent.versions.get(at));
+            let before = previous.and_then(|id| state.versions.get(id)).map(|it| compiled(state, it));
+            (previous.map(|id| id.0.clone()), version_id.0.clone(), before, this)
+        }
+    };
+    let changes = changes(before.as_ref(), &after);
+    Ok(Reply::ok(&DiffResponse { from, to, changes }))
+}
+
+fn changes(before: Option<&CompiledConfig>, after: &CompiledConfig) -> Vec<Change> {
+    let (before, mut after) = (before.map(flat).unwrap_or_default(), flat(after));
+    let mut changes = Vec::new();
+    for (field, old) in before {
+        match after.remove(&field) {
+            None => {
+                changes.push(Change { field, before: old, after: Value::Null, kind: ChangeKind::Removed })
+            }
+            Some(new) if new != old => {
+                changes.push(Change { field, before: old, after: new, kind: ChangeKind::Changed });
+            }
+            Some(_) => {}
+        }
+    }
+    let added = |(field, new)| Change { field, before: Value::Null, after: new, kind: ChangeKind::Added };
+    changes.extend(after.into_iter().map(added));
+    changes.sort_by(|a, b| a.field.cmp(&b.field));
+    changes
+}
+
+/// Every leaf of every skill by its path. Lists are leaves: half a list says nothing.
+fn flat(config: &CompiledConfig) -> BTreeMap<String, Value> {
+    fn walk(path: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(members) => {
+                for (name, member) in members {
+                    walk(format!("{path}.{name}"), member, leaves);
+                }
+            }
+            leaf => {
+                leaves.insert(path, leaf);
+            }
+        }
+    }
+    let mut leaves = BTreeMap::new();
+    for skill in &config.skills {
+        let value = serde_json::to_value(skill).expect("skills are JSON");
+        walk(format!("skills.{}", skill.tool), value, &mut leaves);
+    }
+    leaves
+}

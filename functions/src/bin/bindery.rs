@@ -1,0 +1,191 @@
+//! All endpoints on one port, on SQLite and a key file.
+
+use clap::{Parser, Subcommand};
+use domain::key;
+use events::{Actor, ActorKind, OrganizationId};
+use functions::config::{Config, VARIABLES};
+use functions::decide::{Command as Change, decide};
+use functions::start::Embedded;
+use functions::{key_text, keys, random, server};
+use infra::storage::EventLog;
+use infra::storage::sqlite::SqliteStore;
+use jiff::Timestamp;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
+/// with nothing running that the customer did not author and approve.
+///
+/// Start with `bindery serve`, mint a key with `bindery keys mint`, and read /openapi.json on the server.
+#[derive(Parser)]
+#[command(version, after_long_help = environment_help())]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves every endpoint on one port until it gets SIGTERM or Ctrl-C; running requests finish first
+    Serve {
+        /// Where the log (bindery.db) and the master key (bindery.key) live; made when missing
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// Address and port; put a TLS proxy in front of anything but loopback
+        #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8480")]
+        listen: SocketAddr,
+    },
+    /// API keys
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+    /// What is derived from the log
+    Projections {
+        #[command(subcommand)]
+        command: ProjectionsCommand,
+    },
+}
+
+#[derive(Subcommand)]
+enum KeysCommand {
+    /// Mints a key and prints it alone on stdout; a running server knows it within a second
+    Mint {
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+        /// What the key is for
+        #[arg(long)]
+        name: String,
+        /// Comma list of scopes, or all
+        #[arg(long, value_delimiter = ',', required = true)]
+        scopes: Vec<String>,
+        /// Made by its first key
+        #[arg(long, default_value = "default")]
+        organization: String,
+        /// RFC 3339, such as 2027-01-01T00:00:00Z; without it the key does not expire
+        #[arg(long, value_name = "INSTANT")]
+        expires_at: Option<Timestamp>,
+    },
+}
+
+#[derive(Subcommand)]
+enum ProjectionsCommand {
+    /// Throws the projections away, folds the log again, and says whether the bytes are the same
+    Rebuild {
+        #[arg(long, value_name = "DIR")]
+        data_dir: PathBuf,
+    },
+}
+
+fn environment_help() -> String {
+    let mut help = String::from("Environment:\n");
+    for variable in VARIABLES {
+        let default = if variable.default.is_empty() { "empty" } else { variable.default };
+        help.push_str(&format!("  {}\n      {} [default: {default}]\n", variable.name, variable.meaning));
+    }
+    help
+}
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Runtime::new().expect("the operating system gives threads");
+    match runtime.block_on(run(Cli::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("bindery: {reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<(), String> {
+    match cli.command {
+        Command::Serve { data_dir, listen } => serve(data_dir, listen).await,
+        Command::Keys { command: KeysCommand::Mint { data_dir, name, scopes, organization, expires_at } } => {
+            mint(data_dir, name, scopes, organization, expires_at).await
+        }
+        Command::Projections { command: ProjectionsCommand::Rebuild { data_dir } } => rebuild(data_dir).await,
+    }
+}
+
+async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
+    let config = Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .map_err(|error| format!("BINDERY_LOG: {error}"))?;
+    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    if !config.allow_private_hosts.is_empty() {
+        let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
+        tracing::warn!(blocks = blocks.join(","), "BINDERY_ALLOW_PRIVATE_HOSTS opens private addresses");
+    }
+    let embedded = Embedded::open(&data_dir).await?;
+    let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
+    let services = embedded.services(config).await?;
+    let listener = tokio::net::TcpListener::bind(listen)
+        .await
+        .map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
+    tracing::info!(%listen, "serving");
+    server::serve(services, listener, stop()).await.map_err(|error| error.to_string())
+}
+
+async fn stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    tracing::info!("finishing running requests");
+}
+
+async fn mint(
+    data_dir: PathBuf,
+    name: String,
+    scopes: Vec<String>,
+    organization: String,
+    expires_at: Option<Timestamp>,
+) -> Result<(), String> {
+    let scopes = keys::mint::check(&name, &scopes, expires_at).map_err(|errors| {
+        let lines = errors.iter().map(|error| format!("{}: {}", error.field, error.message));
+        lines.collect::<Vec<_>>().join("\n")
+    })?;
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
+    if organization.is_empty() || organization.len() > 64 || !organization.chars().all(allowed) {
+        return Err("--organization: must have 1 to 64 letters, digits, and . _ -".to_owned());
+    }
+    let embedded = Embedded::open(&data_dir).await?;
+    let (key_id, text, secret) = key_text::mint();
+    let minted = events::key::KeyMinted {
+        key_id,
+        name,
+        scopes,
+        secret_hash: key_text::secret_hash(&embedded.pepper(), secret.expose()),
+        expires_at,
+    };
+    let change = Change {
+        organization: &OrganizationId(organization),
+        id: random::command_id(),
+        actor: Actor { kind: ActorKind::Operator, id: "cli".to_owned() },
+        request_id: random::request_id(),
+    };
+    decide(embedded.store.as_ref(), change, |_| {
+        let minted = minted.clone();
+        async move { Ok(key::mint(minted)) }
+    })
+    .await
+    .map_err(|problem| problem.detail)?;
+    println!("{}", text.expose());
+    Ok(())
+}
+
+async fn rebuild(data_dir: PathBuf) -> Result<(), String> {
+    let embedded = Embedded::open(&data_dir).await?;
+    let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
+    for organization in embedded.store.organizations().await.map_err(|error| error.to_string())? {
+        let compared =
+            embedded.store.rebuild_projections(&organization).await.map_err(|error| error.to_string())?;
+        let verdict =
+            if compared.equal { "the same bytes as before" } else { "different from before; replaced" };
+        println!("{organization}: {} documents at {}, {verdict}", compared.documents, compared.head);
+    }
+    Ok(())
+}

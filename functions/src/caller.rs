@@ -1,0 +1,76 @@
+//! Who is calling: the key alone decides the organization.
+
+use crate::clock;
+use crate::endpoint::Scope;
+use crate::key_text;
+use crate::problem::{Code, Problem};
+use crate::services::Services;
+use domain::Organization;
+use events::{Actor, ActorKind, KeyId, OrganizationId};
+use http::{HeaderMap, HeaderValue, header};
+use std::sync::Arc;
+
+/// An authenticated request's key, and its organization's state when it was checked.
+#[derive(Clone)]
+pub struct Caller {
+    pub organization: OrganizationId,
+    pub key_id: KeyId,
+    pub state: Arc<Organization>,
+}
+
+impl Caller {
+    pub fn actor(&self) -> Actor {
+        Actor { kind: ActorKind::Key, id: self.key_id.0.clone() }
+    }
+}
+
+impl Services {
+    /// # Errors
+    /// 401 for everything that is wrong with the key, in the same words; 403 naming the scope.
+    pub async fn authenticate(&self, headers: &HeaderMap, scope: Scope) -> Result<Caller, Problem> {
+        let presented = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok())
+            .and_then(|text| text.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .and_then(|(_, text)| key_text::parse(text.trim()))
+            .ok_or_else(invalid)?;
+        let organization = self.organization_of(presented.key_id).await?.ok_or_else(invalid)?;
+        let state = match self.log.warm_state(&organization) {
+            Some(state) => state,
+            None => self.log.state(&organization).await?,
+        };
+        let (key_id, key) = state.keys.get_key_value(presented.key_id).ok_or_else(invalid)?;
+        if !key_text::secret_matches(&self.pepper, presented.secret, &key.secret_hash)
+            || !key.is_valid(clock::now())
+        {
+            return Err(invalid());
+        }
+        if !key.has_scope(scope.as_str()) {
+            let detail = format!("this key lacks the scope {}", scope.as_str());
+            let mut problem = Problem::new(Code::InsufficientScope, detail);
+            problem.extra.insert("scope".to_owned(), scope.as_str().into());
+            return Err(problem);
+        }
+        let key_id = key_id.clone();
+        Ok(Caller { organization, key_id, state })
+    }
+
+    async fn organization_of(&self, key_id: &str) -> Result<Option<OrganizationId>, Problem> {
+        if let Some(known) = self.organizations_by_key.read().expect("not poisoned").get(key_id) {
+            return Ok(Some(known.clone()));
+        }
+        let key_id = KeyId::from(key_id);
+        let found = self.log.organization_of_key(&key_id).await?;
+        if let Some(organization) = &found {
+            // A key never changes its organization, so this needs no eviction; unknown ids are not remembered.
+            self.organizations_by_key.write().expect("not poisoned").insert(key_id, organization.clone());
+        }
+        Ok(found)
+    }
+}
+
+fn invalid() -> Problem {
+    Problem::new(Code::InvalidApiKey, "send Authorization: Bearer with an API key that is in force")
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bindery\""))
+}

@@ -1,0 +1,139 @@
+//! Configuration: every environment variable by name, unit, default and reason; read once, checked at once.
+
+use ipnet::IpNet;
+use std::time::Duration;
+
+/// One environment variable. `bindery --help` prints this list.
+pub struct Variable {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub meaning: &'static str,
+}
+
+pub const VARIABLES: &[Variable] = &[
+    Variable {
+        name: "BINDERY_ALLOW_PRIVATE_HOSTS",
+        default: "",
+        meaning: "comma list of address blocks (CIDR) that databases may live in although they are private, \
+                  loopback or link-local, such as 127.0.0.0/8,::1/128; everything else private stays refused",
+    },
+    Variable {
+        name: "BINDERY_PUBLIC_URL",
+        default: "http:// and the address listened on",
+        meaning: "how clients reach this server; error documents are linked below it",
+    },
+    Variable {
+        name: "BINDERY_RATE_PER_KEY",
+        default: "1000",
+        meaning: "requests per second of one API key, with as many again in a burst",
+    },
+    Variable {
+        name: "BINDERY_RATE_PER_ORGANIZATION",
+        default: "5000",
+        meaning: "requests per second of all keys of one organization, with as many again in a burst",
+    },
+    Variable {
+        name: "BINDERY_DISCOVERY_ANSWER_AFTER_MS",
+        default: "5000",
+        meaning: "milliseconds after which a discovery answers 202 and goes on behind it",
+    },
+    Variable {
+        name: "BINDERY_LOG",
+        default: "info",
+        meaning: "what is logged, as a filter such as warn or functions=debug; log lines never hold values of \
+                  arguments, rows or credentials",
+    },
+];
+
+/// Checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub allow_private_hosts: Vec<IpNet>,
+    /// Without a slash at the end.
+    pub public_url: String,
+    pub rate_per_key: u32,
+    pub rate_per_organization: u32,
+    pub discovery_answer_after: Duration,
+    pub log: String,
+}
+
+impl Config {
+    /// # Errors
+    /// Every variable that is wrong, one sentence each.
+    pub fn from_lookup(
+        lookup: impl Fn(&str) -> Option<String>,
+        default_url: &str,
+    ) -> Result<Self, Vec<String>> {
+        let mut wrong = Vec::new();
+        let mut allow_private_hosts = Vec::new();
+        for block in lookup("BINDERY_ALLOW_PRIVATE_HOSTS").unwrap_or_default().split(',') {
+            match block.trim() {
+                "" => {}
+                block => match block.parse::<IpNet>() {
+                    Ok(net) => allow_private_hosts.push(net),
+                    Err(_) => wrong.push(format!(
+                        "BINDERY_ALLOW_PRIVATE_HOSTS: {block:?} is not an address block; write it like 10.0.0.0/8"
+                    )),
+                },
+            }
+        }
+        let public_url = lookup("BINDERY_PUBLIC_URL").unwrap_or_else(|| default_url.to_owned());
+        if !(public_url.starts_with("http://") || public_url.starts_with("https://")) {
+            wrong.push(format!("BINDERY_PUBLIC_URL: {public_url:?} must start with http:// or https://"));
+        }
+        let mut number = |name: &str, default: u32| match lookup(name).map(|text| text.trim().parse::<u32>())
+        {
+            None => default,
+            Some(Ok(number)) if number > 0 => number,
+            Some(_) => {
+                wrong.push(format!("{name}: must be a whole number from 1 to {}", u32::MAX));
+                default
+            }
+        };
+        let rate_per_key = number("BINDERY_RATE_PER_KEY", domain::limits::RATE_PER_KEY);
+        let rate_per_organization =
+            number("BINDERY_RATE_PER_ORGANIZATION", domain::limits::RATE_PER_ORGANIZATION);
+        let answer_after = domain::limits::DISCOVERY_ANSWER_AFTER.as_millis() as u32;
+        let discovery_answer_after = number("BINDERY_DISCOVERY_ANSWER_AFTER_MS", answer_after);
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            allow_private_hosts,
+            public_url: public_url.trim_end_matches('/').to_owned(),
+            rate_per_key,
+            rate_per_organization,
+            discovery_answer_after: Duration::from_millis(u64::from(discovery_answer_after)),
+            log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+
+    /// # Errors
+    /// As [`Config::from_lookup`].
+    pub fn from_environment(default_url: &str) -> Result<Self, Vec<String>> {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|text| !text.is_empty()), default_url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_wrong_variable_is_named_at_once() {
+        let lookup = |name: &str| match name {
+            "BINDERY_ALLOW_PRIVATE_HOSTS" => Some("10.0.0.0/8, nonsense".to_owned()),
+            "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
+            "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
+            _ => None,
+        };
+        let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
+        assert_eq!(wrong.len(), 3, "{wrong:?}");
+    }
+
+    #[test]
+    fn an_empty_environment_opens_nothing_private() {
+        let config = Config::from_lookup(|_| None, "http://127.0.0.1:8480").unwrap();
+        assert!(config.allow_private_hosts.is_empty());
+    }
+}

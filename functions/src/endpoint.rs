@@ -1,0 +1,223 @@
+//! What an endpoint declares, and what its handler gets and gives.
+
+use crate::caller::Caller;
+use crate::problem::{Code, Problem};
+use crate::services::Services;
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use events::{IntegrationKind, RequestId, Seq};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use schemars::{Schema, SchemaGenerator};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+macro_rules! scopes {
+    ($($variant:ident = $text:literal),* $(,)?) => {
+        /// What a key may be minted for. Each endpoint names exactly one.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Scope {
+            $($variant),*
+        }
+
+        impl Scope {
+            pub const ALL: &'static [Scope] = &[$(Scope::$variant),*];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Scope::$variant => $text),* }
+            }
+
+            pub fn parse(text: &str) -> Option<Scope> {
+                Self::ALL.iter().copied().find(|scope| scope.as_str() == text)
+            }
+        }
+    };
+}
+
+scopes! {
+    IntegrationsRead = "integrations:read",
+    IntegrationsWrite = "integrations:write",
+    SkillsRead = "skills:read",
+    SkillsWrite = "skills:write",
+    SkillsCall = "skills:call",
+    AgentsRead = "agents:read",
+    AgentsWrite = "agents:write",
+    KeysWrite = "keys:write",
+    AuditRead = "audit:read",
+    SubscriptionsWrite = "subscriptions:write",
+}
+
+pub type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+pub type Handled = Pin<Box<dyn Future<Output = Result<Reply, Problem>> + Send>>;
+
+/// Everything that is said of an endpoint, in one place.
+pub struct Endpoint {
+    /// `<resource>-<verb>`: the operation's id, and the name of its function.
+    pub name: &'static str,
+    pub method: Method,
+    /// Below `/api/v1`, with `{parameters}`.
+    pub path: &'static str,
+    pub scope: Scope,
+    pub summary: &'static str,
+    pub query: &'static [QueryParameter],
+    pub request: Option<SchemaOf>,
+    pub response: SchemaOf,
+    pub shape: Shape,
+    /// Every status it succeeds with.
+    pub success: &'static [u16],
+    /// Codes beyond those of every endpoint.
+    pub problems: &'static [Code],
+    pub repeat: Repeat,
+    pub handle: fn(Context) -> Handled,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    One,
+    /// A page of a list.
+    List,
+    /// One thing with a paged list in it.
+    Paged,
+}
+
+/// What an `Idempotency-Key` does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// The endpoint changes nothing, or repeating it is harmless by itself.
+    Harmless,
+    /// The stored answer is given again.
+    Answered,
+    /// The endpoint keeps its own record, because it must be durable before a statement is sent.
+    Own,
+}
+
+pub struct QueryParameter {
+    pub name: &'static str,
+    pub required: bool,
+    pub meaning: &'static str,
+}
+
+/// A request that was authenticated and may do what it asks.
+pub struct Context {
+    pub services: Arc<Services>,
+    pub caller: Caller,
+    pub request_id: RequestId,
+    pub path: BTreeMap<String, String>,
+    pub query: BTreeMap<String, String>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+    /// The path as it was asked for.
+    pub instance: String,
+    /// From the Idempotency-Key when there is one, else new.
+    pub command_id: events::CommandId,
+}
+
+impl Context {
+    pub fn kind(&self) -> Result<IntegrationKind, Problem> {
+        let kind = self.path.get("kind").map_or("", String::as_str);
+        IntegrationKind::parse(kind).ok_or_else(|| {
+            Problem::new(Code::UnknownIntegrationKind, "the kind of database is postgres or mysql")
+        })
+    }
+
+    /// A parameter of the path.
+    ///
+    /// # Panics
+    /// When the endpoint's path has no such parameter: a defect that its first test finds.
+    pub fn path(&self, name: &str) -> &str {
+        self.path
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_else(|| panic!("no {{{name}}} in {}", self.instance))
+    }
+
+    pub fn query(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Refuses a change that was decided on an older version.
+    pub fn check_if_match(&self, current: Seq) -> Result<(), Problem> {
+        let Some(given) = self.header(header::IF_MATCH) else { return Ok(()) };
+        let current_tag = format!("\"{current}\"");
+        let matches = given.split(',').map(str::trim).any(|tag| tag == "*" || tag == current_tag);
+        if matches { Ok(()) } else { Err(domain::Refusal::StaleVersion { current }.into()) }
+    }
+}
+
+/// A successful answer.
+#[derive(Debug)]
+pub struct Reply {
+    pub status: StatusCode,
+    /// The whole body as JSON bytes.
+    pub body: Bytes,
+    /// What is kept for a repetition, when that is less than the body.
+    pub kept: Option<Bytes>,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+pub static POSITION: HeaderName = HeaderName::from_static("x-bindery-position");
+
+impl Reply {
+    pub fn ok(data: &impl Serialize) -> Self {
+        Self::with_status(StatusCode::OK, data)
+    }
+
+    pub fn created(data: &impl Serialize) -> Self {
+        Self::with_status(StatusCode::CREATED, data)
+    }
+
+    pub fn with_status(status: StatusCode, data: &impl Serialize) -> Self {
+        #[derive(Serialize)]
+        struct Envelope<'a, T> {
+            success: bool,
+            data: &'a T,
+        }
+        Self::raw(status, &Envelope { success: true, data })
+    }
+
+    pub fn raw(status: StatusCode, body: &impl Serialize) -> Self {
+        let body = Bytes::from(serde_json::to_vec(body).expect("answers are JSON"));
+        Self { status, body, kept: None, headers: Vec::new() }
+    }
+
+    /// The body that a repetition gets: without what is shown once.
+    pub fn kept_as(mut self, data: &impl Serialize) -> Self {
+        self.kept = Some(Self::ok(data).body);
+        self
+    }
+
+    pub fn etag(mut self, version: Seq) -> Self {
+        let tag = HeaderValue::from_str(&format!("\"{version}\"")).expect("digits and quotes");
+        self.headers.push((header::ETAG, tag));
+        self
+    }
+
+    pub fn position(mut self, seq: Seq) -> Self {
+        self.headers.push((POSITION.clone(), HeaderValue::from(seq.0)));
+        self
+    }
+
+    pub fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
+    }
+}
+
+/// Wraps an async handler for the declaration.
+#[macro_export]
+macro_rules! handler {
+    ($handler:path) => {
+        |context| Box::pin($handler(context))
+    };
+}

@@ -1,0 +1,40 @@
+//! The one list of all endpoints.
+
+use crate::endpoint::Endpoint;
+use crate::{agents, history, integrations, keys, skills};
+
+pub static ALL: &[&Endpoint] = &[
+    &integrations::list::ENDPOINT,
+    &integrations::catalog::ENDPOINT,
+    &integrations::scripts::ENDPOINT,
+    &integrations::test::ENDPOINT,
+    &integrations::connect::ENDPOINT,
+    &integrations::discover::ENDPOINT,
+    &integrations::discovery::ENDPOINT,
+    &integrations::schema::ENDPOINT,
+    &integrations::objects::ENDPOINT,
+    &integrations::search::ENDPOINT,
+    &integrations::scoping_get::ENDPOINT,
+    &integrations::scoping_patch::ENDPOINT,
+    &integrations::disconnect::ENDPOINT,
+    &agents::create::ENDPOINT,
+    &agents::list::ENDPOINT,
+    &agents::get::ENDPOINT,
+    &agents::publish::ENDPOINT,
+    &agents::versions::ENDPOINT,
+    &agents::diff::ENDPOINT,
+    &agents::report::ENDPOINT,
+    &agents::rollback::ENDPOINT,
+    &skills::bind::ENDPOINT,
+    &skills::list::ENDPOINT,
+    &skills::get::ENDPOINT,
+    &skills::patch::ENDPOINT,
+    &skills::remove::ENDPOINT,
+    &skills::test::ENDPOINT,
+    &skills::call::ENDPOINT,
+    &keys::mint::ENDPOINT,
+    &keys::list::ENDPOINT,
+    &keys::rotate::ENDPOINT,
+    &keys::revoke::ENDPOINT,
+    &history::events::ENDPOINT,
+];

@@ -1,0 +1,101 @@
+//! `GET /events`
+
+use crate::body::schema;
+use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::handler;
+use crate::pages::Pagination;
+use crate::problem::{Code, Problem};
+use domain::{FieldError, nearest};
+use events::{Actor, Event, EventId, RequestId, Seq, Subject};
+use http::Method;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// Read from the log at once while looking for the types asked for.
+const BATCH: usize = 500;
+
+/// An event on the wire; `to_wire` makes it.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EventItem {
+    seq: Seq,
+    id: EventId,
+    r#type: String,
+    version: u32,
+    subject: Subject,
+    actor: Actor,
+    request_id: RequestId,
+    #[schemars(with = "String")]
+    recorded_at: Timestamp,
+    data: Value,
+    prev_hash: String,
+    hash: String,
+}
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    name: "events-list",
+    method: Method::GET,
+    path: "/events",
+    scope: Scope::AuditRead,
+    summary: "The event log in order; total counts all events of the organization",
+    query: &[
+        QueryParameter { name: "after", required: false, meaning: "Starts after this sequence number" },
+        QueryParameter { name: "types", required: false, meaning: "Comma list of event types" },
+    ],
+    request: None,
+    response: schema::<EventItem>,
+    shape: Shape::List,
+    success: &[200],
+    problems: &[],
+    repeat: Repeat::Harmless,
+    handle: handler!(handle),
+};
+
+async fn handle(context: Context) -> Result<Reply, Problem> {
+    let page = context.page()?;
+    let types = wanted_types(context.query("types"))?;
+    let start = page.after.as_deref().or(context.query("after")).unwrap_or("0");
+    let mut at = start
+        .parse()
+        .map(Seq)
+        .map_err(|_| Problem::field("after", "must be a sequence number, 0 or more"))?;
+    let organization = &context.caller.organization;
+    let head = context.services.log.head(organization).await?;
+    let mut items: Vec<Value> = Vec::new();
+    let mut more = false;
+    'log: while at < head {
+        let batch = context.services.log.read(organization, at, BATCH).await?;
+        let Some(last) = batch.last().map(|event| event.seq) else { break };
+        for event in &batch {
+            if types.as_ref().is_some_and(|types| !types.contains(event.event.name())) {
+                continue;
+            }
+            if items.len() == page.limit as usize {
+                more = true;
+                break 'log;
+            }
+            items.push(event.to_wire());
+        }
+        at = last;
+    }
+    let last = items.last().map(|item| item["seq"].to_string());
+    let next_cursor = last.filter(|_| more).map(|last| page.cursor(&last));
+    Ok(Reply::list(&items, &Pagination { limit: page.limit, next_cursor, total: head.0 }))
+}
+
+fn wanted_types(types: Option<&str>) -> Result<Option<HashSet<&str>>, Problem> {
+    let Some(types) = types else { return Ok(None) };
+    let known = || Event::ALL.iter().map(|(name, _)| *name);
+    let wanted: HashSet<&str> = types.split(',').map(str::trim).collect();
+    let unknown = wanted.iter().filter(|name| !known().any(|known| known == **name));
+    let errors: Vec<FieldError> = unknown
+        .map(|name| {
+            FieldError::new("types", "unknown_type", format!("{name:?} is no event type"))
+                .nearest(nearest::nearest(name, known()))
+        })
+        .collect();
+    if errors.is_empty() { Ok(Some(wanted)) } else { Err(Problem::fields(Code::ValidationError, errors)) }
+}

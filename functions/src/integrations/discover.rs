@@ -1,0 +1,158 @@
+//! `POST /integrations/{kind}/discover`
+
+use super::running::Job;
+use super::scoping_patch::QuarantinedItem;
+use crate::body::schema;
+use crate::decide::{Command, Decided, decide};
+use crate::endpoint::{Context, Endpoint, POSITION, Repeat, Reply, Scope, Shape};
+use crate::handler;
+use crate::problem::{Code, Problem};
+use domain::integration;
+use events::integration::SchemaChanges;
+use events::{Event, IntegrationKind};
+use http::{HeaderValue, Method, StatusCode};
+use infra::databases::{DatabaseError, Session};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DiscoverResponse {
+    object_count: u64,
+    field_count: u64,
+    edge_count: u64,
+    operation_count: u64,
+    schema_hash: String,
+    #[schemars(with = "String")]
+    discovered_at: Timestamp,
+    changes: SchemaChanges,
+    quarantined_skills: Vec<QuarantinedItem>,
+}
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    name: "integrations-discover",
+    method: Method::POST,
+    path: "/integrations/{kind}/discover",
+    scope: Scope::IntegrationsWrite,
+    summary: "Reads the schema into the catalog; 202 when it takes longer",
+    query: &[],
+    request: None,
+    response: schema::<DiscoverResponse>,
+    shape: Shape::One,
+    success: &[200, 202],
+    problems: &[Code::UnknownIntegrationKind, Code::IntegrationNotConnected, Code::ConnectionFailed],
+    repeat: Repeat::Answered,
+    handle: handler!(handle),
+};
+
+async fn handle(context: Context) -> Result<Reply, Problem> {
+    let kind = context.kind()?;
+    if !context.body.is_empty() {
+        let _: NoFields = context.body()?;
+    }
+    context.caller.state.connection(kind)?;
+    let job = context.services.discoveries.start(&context.caller.organization, kind);
+    let wait = context.services.config.discovery_answer_after;
+    tokio::spawn(run(context, job.clone()));
+    match tokio::time::timeout(wait, job.finished()).await {
+        Ok(outcome) => finished(outcome),
+        Err(_) => {
+            let data = super::discovery::progress(&job);
+            Ok(Reply::with_status(StatusCode::ACCEPTED, &data))
+        }
+    }
+}
+
+/// A body is not needed; one that is sent must be an empty object.
+#[derive(serde::Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NoFields {}
+
+fn finished(outcome: super::running::Outcome) -> Result<Reply, Problem> {
+    let body = outcome.map_err(|problem| (*problem).clone())?;
+    let mut reply = Reply::ok(&body["data"]);
+    let position = body["position"].as_u64().unwrap_or_default();
+    reply.headers.push((POSITION.clone(), HeaderValue::from(position)));
+    Ok(reply)
+}
+
+async fn run(context: Context, job: Arc<Job>) {
+    let outcome = match discover(&context, &job).await {
+        Ok((response, decided)) => {
+            let body = serde_json::json!({ "data": response, "position": decided.position() });
+            Ok(Arc::new(body))
+        }
+        Err(problem) => Err(Arc::new(problem)),
+    };
+    job.finish(outcome);
+}
+
+async fn discover(context: &Context, job: &Job) -> Result<(DiscoverResponse, Decided), Problem> {
+    let (services, organization, kind) = (&context.services, &context.caller.organization, job.kind);
+    let version = context.caller.state.connection(kind)?.credential_version;
+    let source = services.credential_source(organization, kind, version);
+    let credentials = source().await.map_err(failed)?;
+    let limit = domain::limits::DISCOVERY_TIMEOUT;
+    let reading = async {
+        let drivers = services.pools.drivers();
+        let mut connection = drivers
+            .open(kind, &credentials, Session::ReadOnly)
+            .await
+            .map_err(|failure| failed(failure.error))?;
+        let progress = |tables: u64| job.tables.store(tables, Ordering::Relaxed);
+        let catalog = connection.introspect(&progress).await.map_err(failed)?;
+        connection.close().await;
+        Ok::<_, Problem>(Arc::new(catalog))
+    };
+    let catalog = tokio::time::timeout(limit, reading).await.map_err(|_| {
+        let detail = format!("the schema could not be read within {} s", limit.as_secs());
+        Problem::new(Code::ConnectionFailed, detail)
+    })??;
+    // The snapshot first, the event second: the log never points at what is not there.
+    let root = services.snapshots.store(organization, catalog.clone()).await?;
+    let command = Command {
+        organization,
+        id: context.command_id.clone(),
+        actor: context.caller.actor(),
+        request_id: context.request_id.clone(),
+    };
+    let decided = decide(services.log.as_ref(), command, |state| {
+        let (catalog, root) = (&catalog, root.clone());
+        async move {
+            let before = match state.discovery(kind) {
+                Ok(_) => Some(services.whole_catalog(&state, kind).await?),
+                Err(_) => None,
+            };
+            Ok(integration::discover(&state, kind, catalog, before.as_deref(), root)?)
+        }
+    })
+    .await?;
+    services.visible.forget(organization, kind);
+    let response = response(&decided, kind)?;
+    Ok((response, decided))
+}
+
+fn response(decided: &Decided, kind: IntegrationKind) -> Result<DiscoverResponse, Problem> {
+    let found = decided.events.iter().find_map(|recorded| match &recorded.event {
+        Event::Discovered(data) if data.kind == kind => Some((recorded, data)),
+        _ => None,
+    });
+    let (recorded, data) = found.ok_or_else(Problem::internal)?;
+    Ok(DiscoverResponse {
+        object_count: data.object_count,
+        field_count: data.field_count,
+        edge_count: data.edge_count,
+        operation_count: data.operation_count,
+        schema_hash: data.schema_hash.clone(),
+        discovered_at: recorded.recorded_at,
+        changes: data.changes.clone(),
+        quarantined_skills: QuarantinedItem::listed_in(&decided.events),
+    })
+}
+
+fn failed(error: DatabaseError) -> Problem {
+    Problem::new(Code::ConnectionFailed, error.to_string())
+}

@@ -1,0 +1,118 @@
+//! `POST /keys`
+
+use super::{MintedItem, item};
+use crate::body::schema;
+use crate::decide::Decided;
+use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::handler;
+use crate::problem::{Code, Problem};
+use crate::{clock, key_text};
+use domain::{FieldError, key, nearest};
+use events::KeyId;
+use events::key::KeyMinted;
+use http::Method;
+use infra::secret::Secret;
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MintRequest {
+    name: String,
+    /// Scopes, or `all` alone.
+    scopes: Vec<String>,
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    expires_at: Option<Timestamp>,
+}
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    name: "keys-mint",
+    method: Method::POST,
+    path: "/keys",
+    scope: Scope::KeysWrite,
+    summary: "Mints a key; its text is returned once",
+    query: &[],
+    request: Some(schema::<MintRequest>),
+    response: schema::<MintedItem>,
+    shape: Shape::One,
+    success: &[201],
+    problems: &[],
+    repeat: Repeat::Answered,
+    handle: handler!(handle),
+};
+
+/// # Errors
+/// Everything that is wrong with the name, the scopes and the expiry.
+pub fn check(
+    name: &str,
+    scopes: &[String],
+    expires_at: Option<Timestamp>,
+) -> Result<Vec<String>, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
+        let message = "must have 1 to 100 characters and no control characters";
+        errors.push(FieldError::new("name", "invalid", message));
+    }
+    let known = || Scope::ALL.iter().map(|scope| scope.as_str());
+    let mut checked: Vec<String> = if scopes == ["all"] {
+        known().map(str::to_owned).collect()
+    } else {
+        for (at, scope) in scopes.iter().enumerate().filter(|(_, scope)| Scope::parse(scope).is_none()) {
+            let message = format!("must be one of {}, or all alone", known().collect::<Vec<_>>().join(", "));
+            let error = FieldError::new(format!("scopes[{at}]"), "unknown_scope", message);
+            errors.push(error.nearest(nearest::nearest(scope, known())));
+        }
+        scopes.to_vec()
+    };
+    if scopes.is_empty() {
+        errors.push(FieldError::new("scopes", "required", "must name at least one scope, or all"));
+    }
+    if expires_at.is_some_and(|expires| expires <= clock::now()) {
+        errors.push(FieldError::new("expiresAt", "invalid", "must be in the future"));
+    }
+    checked.sort();
+    checked.dedup();
+    if errors.is_empty() { Ok(checked) } else { Err(errors) }
+}
+
+async fn handle(context: Context) -> Result<Reply, Problem> {
+    let request: MintRequest = context.body()?;
+    let scopes = check(&request.name, &request.scopes, request.expires_at)
+        .map_err(|errors| Problem::fields(Code::ValidationError, errors))?;
+    // A key must not mint what it may not do itself.
+    let own = &context.caller.state.keys[&context.caller.key_id];
+    if let Some(beyond) = scopes.iter().find(|scope| !own.has_scope(scope)) {
+        let detail = format!("this key lacks the scope {beyond} itself, so it cannot mint it");
+        return Err(Problem::new(Code::InsufficientScope, detail));
+    }
+    let (key_id, text, secret) = key_text::mint();
+    let minted = KeyMinted {
+        key_id: key_id.clone(),
+        name: request.name,
+        scopes,
+        secret_hash: key_text::secret_hash(&context.services.pepper, secret.expose()),
+        expires_at: request.expires_at,
+    };
+    let decided = context
+        .decide(|_| {
+            let minted = minted.clone();
+            async move { Ok(key::mint(minted)) }
+        })
+        .await?;
+    reply(&decided, &key_id, &text)
+}
+
+/// The key as the log has it now: with its text only if it is the one just made, not that of an earlier try.
+pub fn reply(decided: &Decided, made: &KeyId, text: &Secret) -> Result<Reply, Problem> {
+    let id = decided.id_of("KeyMinted").ok_or_else(Problem::internal)?;
+    let (id, key) = decided.state.key(id)?;
+    let answer = |key_text: Option<String>| MintedItem {
+        item: item(id, key),
+        secret_omitted: key_text.is_none(),
+        key: key_text,
+    };
+    let shown = (id == made).then(|| text.expose().to_owned());
+    Ok(decided.reply(Reply::created(&answer(shown)).kept_as(&answer(None))))
+}

@@ -1,0 +1,187 @@
+//! The OpenAPI 3.1 document, from the endpoint list.
+
+use crate::endpoint::{Endpoint, Repeat, Shape};
+use crate::endpoints;
+use crate::pages::Pagination;
+use crate::problem::Code;
+use crate::router::BASE;
+use http::Method;
+use schemars::generate::SchemaSettings;
+use serde_json::{Map, Value, json};
+
+pub fn document(public_url: &str) -> Value {
+    let settings = SchemaSettings::draft2020_12();
+    let mut generator =
+        settings.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
+    let pagination = generator.subschema_for::<Pagination>().to_value();
+    let mut paths: Map<String, Value> = Map::new();
+    for endpoint in endpoints::ALL {
+        let data = (endpoint.response)(&mut generator).to_value();
+        let request = endpoint.request.map(|request| request(&mut generator).to_value());
+        let path = paths.entry(format!("{BASE}{}", endpoint.path)).or_insert_with(|| json!({}));
+        path[endpoint.method.as_str().to_lowercase()] = operation(endpoint, request, data, &pagination);
+    }
+    let mut schemas = generator.take_definitions(true);
+    schemas.insert("Problem".to_owned(), problem_schema());
+    paths.insert("/healthz".to_owned(), json!({ "get": {
+        "operationId": "healthz", "summary": "Whether the server can serve", "security": [],
+        "responses": { "200": { "description": "It can" }, "503": problem_response("Its store cannot be used") },
+    }}));
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Bindery",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "Lets an AI agent on a live call look up and change records in a customer's own \
+                PostgreSQL, MySQL or MariaDB, with nothing running that the customer did not author and approve.",
+            "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
+        },
+        "servers": [{ "url": public_url }],
+        "security": [{ "apiKey": [] }],
+        "paths": paths,
+        "components": {
+            "schemas": schemas,
+            "securitySchemes": { "apiKey": {
+                "type": "http", "scheme": "bearer", "bearerFormat": "flowyte_sk_live_<keyId>_<secret><crc>",
+            }},
+        },
+    })
+}
+
+fn operation(endpoint: &Endpoint, request: Option<Value>, data: Value, pagination: &Value) -> Value {
+    let mut operation = json!({
+        "operationId": endpoint.name,
+        "summary": endpoint.summary,
+        "description": format!("Needs the scope `{}`.", endpoint.scope.as_str()),
+        "parameters": parameters(endpoint),
+        "responses": responses(endpoint, data, pagination),
+    });
+    if let Some(schema) = request {
+        operation["requestBody"] = json!({
+            "required": true,
+            "content": { "application/json": { "schema": schema } },
+        });
+    }
+    operation
+}
+
+fn parameters(endpoint: &Endpoint) -> Vec<Value> {
+    let mut parameters = Vec::new();
+    for part in endpoint.path.split('/') {
+        if let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+            parameters.push(json!({
+                "name": name, "in": "path", "required": true, "schema": { "type": "string" },
+            }));
+        }
+    }
+    let mut query = |name: &str, required: bool, meaning: &str, schema: Value| {
+        parameters.push(json!({
+            "name": name, "in": "query", "required": required, "description": meaning, "schema": schema,
+        }));
+    };
+    for parameter in endpoint.query {
+        query(parameter.name, parameter.required, parameter.meaning, json!({ "type": "string" }));
+    }
+    if endpoint.shape == Shape::List {
+        query(
+            "limit",
+            false,
+            "Items on a page",
+            json!({ "type": "integer", "minimum": 1, "maximum": 100, "default": 20 }),
+        );
+        query("cursor", false, "nextCursor of the page before", json!({ "type": "string" }));
+    }
+    if endpoint.method == Method::GET {
+        let meaning = "Answers no older than this X-Bindery-Position";
+        query("min_position", false, meaning, json!({ "type": "integer", "minimum": 0 }));
+    }
+    if endpoint.repeat != Repeat::Harmless {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": false,
+            "description": "Makes the request repeatable for 7 days",
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        }));
+    }
+    parameters
+}
+
+fn responses(endpoint: &Endpoint, data: Value, pagination: &Value) -> Value {
+    let mut properties =
+        json!({ "success": { "const": true }, "data": data, "message": { "type": "string" } });
+    let mut required = vec!["success", "data"];
+    if endpoint.shape == Shape::List {
+        properties["data"] = json!({ "type": "array", "items": properties["data"] });
+        properties["pagination"] = pagination.clone();
+        required.push("pagination");
+    }
+    let body = json!({ "type": "object", "properties": properties, "required": required });
+    let mut responses = Map::new();
+    for status in endpoint.success {
+        responses.insert(
+            status.to_string(),
+            json!({
+                "description": "Success", "content": { "application/json": { "schema": body } },
+            }),
+        );
+    }
+    let usual = [
+        Code::ValidationError,
+        Code::InvalidApiKey,
+        Code::InsufficientScope,
+        Code::NotFound,
+        Code::BodyTooLarge,
+        Code::RateLimited,
+        Code::ServiceUnavailable,
+    ];
+    let with_body = [Code::UnsupportedMediaType];
+    let repeatable = [Code::IdempotencyInProgress, Code::IdempotencyKeyReused];
+    let codes = usual
+        .iter()
+        .chain(with_body.iter().filter(|_| endpoint.request.is_some()))
+        .chain(repeatable.iter().filter(|_| endpoint.repeat != Repeat::Harmless))
+        .chain(endpoint.problems);
+    let mut by_status: std::collections::BTreeMap<u16, Vec<&str>> = std::collections::BTreeMap::new();
+    for code in codes {
+        by_status.entry(code.status().as_u16()).or_default().push(code.as_str());
+    }
+    for (status, mut codes) in by_status {
+        codes.dedup();
+        responses.insert(status.to_string(), problem_response(&format!("`{}`", codes.join("`, `"))));
+    }
+    Value::Object(responses)
+}
+
+fn problem_response(description: &str) -> Value {
+    json!({
+        "description": description,
+        "content": { "application/problem+json": { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    })
+}
+
+fn problem_schema() -> Value {
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    json!({
+        "type": "object",
+        "description": "RFC 9457. Branch on status and code.",
+        "required": ["type", "title", "status", "detail", "instance", "code", "requestId"],
+        "properties": {
+            "type": { "type": "string", "format": "uri" },
+            "title": { "type": "string" },
+            "status": { "type": "integer" },
+            "detail": { "type": "string" },
+            "instance": { "type": "string" },
+            "code": { "type": "string", "enum": codes },
+            "requestId": { "type": "string" },
+            "errors": { "type": "array", "items": {
+                "type": "object",
+                "required": ["field", "code", "message"],
+                "properties": {
+                    "field": { "type": "string" },
+                    "code": { "type": "string" },
+                    "message": { "type": "string" },
+                    "nearest": { "type": "array", "items": { "type": "string" } },
+                },
+            }},
+        },
+    })
+}

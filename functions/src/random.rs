@@ -1,0 +1,67 @@
+//! Identifiers and secrets. All of it comes from the operating system.
+
+use events::{AgentId, CommandId, KeyId, RequestId, SkillId, VersionId};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// `length` characters of base62: 5.95 bits each.
+///
+/// # Panics
+/// When the operating system has no randomness: nothing that follows would be safe.
+pub fn base62(length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    let mut bytes = [0u8; 64];
+    while text.len() < length {
+        getrandom::fill(&mut bytes).expect("the operating system gives randomness");
+        // 248 is the largest multiple of 62 that fits a byte: above it the first letters would be likelier.
+        let fair = bytes.iter().filter(|byte| **byte < 248);
+        let letters = fair.map(|byte| char::from(BASE62[usize::from(byte % 62)]));
+        text.extend(letters.take(length - text.len()));
+    }
+    text
+}
+
+/// A number as `length` characters of base62, padded with zeros.
+pub fn base62_number(mut number: u64, length: usize) -> String {
+    let mut letters = vec![b'0'; length];
+    for letter in letters.iter_mut().rev() {
+        *letter = BASE62[(number % 62) as usize];
+        number /= 62;
+    }
+    String::from_utf8(letters).expect("base62 is ASCII")
+}
+
+/// Ids sort by the time they were made, so that a list in order of ids is a list in order of age.
+fn sortable(prefix: &str) -> String {
+    format!("{prefix}_{}", uuid::Uuid::now_v7().simple())
+}
+
+pub fn agent_id() -> AgentId {
+    AgentId(sortable("agt"))
+}
+
+pub fn skill_id() -> SkillId {
+    SkillId(sortable("skl"))
+}
+
+pub fn version_id() -> VersionId {
+    VersionId(sortable("ver"))
+}
+
+pub fn command_id() -> CommandId {
+    CommandId(sortable("cmd"))
+}
+
+pub fn key_id() -> KeyId {
+    KeyId(base62(12))
+}
+
+/// Unique, not secret: a random start for the process and a counter, so that a request costs no system call.
+pub fn request_id() -> RequestId {
+    static PROCESS: OnceLock<String> = OnceLock::new();
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let process = PROCESS.get_or_init(|| base62(12));
+    RequestId(format!("req_{process}{}", base62_number(COUNT.fetch_add(1, Ordering::Relaxed), 7)))
+}

@@ -1,0 +1,284 @@
+//! From a request to an endpoint and back. The same on every host: the local server mounts all endpoints, a
+//! function one.
+
+use crate::endpoint::{Context, Endpoint, Repeat, Reply, Shape};
+use crate::problem::{Code, Problem};
+use crate::random;
+use crate::services::Services;
+use crate::{idempotency, openapi};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Query, RawPathParams};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, get, on};
+use bytes::Bytes;
+use domain::FieldError;
+use domain::limits::BODY_BYTES;
+use events::{RequestId, Seq};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub const BASE: &str = "/api/v1";
+static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// How long a GET waits for the position it asked for.
+const POSITION_WAIT: Duration = Duration::from_secs(2);
+
+/// All of `endpoints` on one router, with what sits beside them.
+pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) -> Router {
+    let mut by_path: BTreeMap<&str, MethodRouter> = BTreeMap::new();
+    for endpoint in endpoints {
+        let services = services.clone();
+        let filter = MethodFilter::try_from(endpoint.method.clone()).expect("endpoints use usual methods");
+        let route = on(filter, move |request: Request<Body>| respond(services, endpoint, request));
+        let known = by_path.remove(endpoint.path).unwrap_or_default();
+        by_path.insert(endpoint.path, known.merge(route));
+    }
+    let mut router = Router::new();
+    for (path, methods) in by_path {
+        let services = services.clone();
+        let allowed = methods.fallback(move |request: Request<Body>| async move {
+            let detail = format!("{} is not allowed here", request.method());
+            beside(&services, &request, Err(Problem::new(Code::MethodNotAllowed, detail)))
+        });
+        router = router.route(&format!("{BASE}{path}"), allowed);
+    }
+    let (health, document, errors, fallback) =
+        (services.clone(), services.clone(), services.clone(), services);
+    router
+        .route(
+            "/healthz",
+            get(move |request: Request<Body>| async move {
+                let ready = health.log.organizations().await;
+                let reply =
+                    ready.map(|_| Reply::ok(&serde_json::json!({ "status": "ok" }))).map_err(Problem::from);
+                beside(&health, &request, reply)
+            }),
+        )
+        .route(
+            "/openapi.json",
+            get(move |request: Request<Body>| async move {
+                let document_body = openapi::document(&document.config.public_url);
+                beside(&document, &request, Ok(Reply::raw(StatusCode::OK, &document_body)))
+            }),
+        )
+        .route(
+            "/errors/{code}",
+            get(move |request: Request<Body>| async move {
+                let code = request.uri().path().trim_start_matches("/errors/").to_owned();
+                beside(&errors, &request, explain(&code))
+            }),
+        )
+        .fallback(move |request: Request<Body>| async move {
+            let problem = Problem::new(Code::NotFound, "there is nothing at this address; see /openapi.json");
+            beside(&fallback, &request, Err(problem))
+        })
+}
+
+/// What an error code means and how to mend it.
+fn explain(code: &str) -> Result<Reply, Problem> {
+    let code = Code::ALL
+        .iter()
+        .find(|known| known.as_str() == code)
+        .ok_or_else(|| Problem::new(Code::NotFound, "there is no such error code"))?;
+    Ok(Reply::ok(&serde_json::json!({
+        "code": code.as_str(),
+        "status": code.status().as_u16(),
+        "title": code.title(),
+        "meaning": code.meaning(),
+        "mend": code.mend(),
+    })))
+}
+
+/// An answer outside the API proper: no key, no body.
+fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, Problem>) -> Response {
+    let request_id = request_id(request.headers());
+    let mut response = match outcome {
+        Ok(reply) => reply.into_response(),
+        Err(problem) => {
+            problem.into_response(&services.config.public_url, request.uri().path(), request_id.as_str())
+        }
+    };
+    mark(response.headers_mut(), &request_id, request.headers());
+    response
+}
+
+async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: Request<Body>) -> Response {
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts.headers);
+    let path = parts.uri.path().to_owned();
+    let headers = parts.headers.clone();
+    let public_url = services.config.public_url.clone();
+    // On a task of its own, so that a caller who hangs up does not stop a change half way, and a panic loses this
+    // request alone.
+    let served = tokio::spawn(serve(services, endpoint, parts, body, request_id.clone())).await;
+    let (extra, outcome) = served.unwrap_or_else(|error| {
+        tracing::error!(%request_id, endpoint = endpoint.name, panicked = error.is_panic(), "request lost");
+        (Vec::new(), Err(Problem::internal()))
+    });
+    let mut response = match outcome {
+        Ok(reply) => reply.into_response(),
+        Err(problem) => problem.into_response(&public_url, &path, request_id.as_str()),
+    };
+    response.headers_mut().extend(extra.into_iter().map(|(name, value)| (Some(name), value)));
+    mark(response.headers_mut(), &request_id, &headers);
+    log(endpoint, response.status(), &request_id, started.elapsed());
+    response
+}
+
+fn log(endpoint: &Endpoint, status: StatusCode, request_id: &RequestId, took: Duration) {
+    let (name, status_code, ms) = (endpoint.name, status.as_u16(), took.as_secs_f64() * 1000.0);
+    if status.is_server_error() {
+        tracing::error!(endpoint = name, status = status_code, %request_id, ms, "failed");
+    } else if endpoint.method == Method::GET || endpoint.repeat == Repeat::Own {
+        tracing::debug!(endpoint = name, status = status_code, %request_id, ms, "answered");
+    } else {
+        tracing::info!(endpoint = name, status = status_code, %request_id, ms, "answered");
+    }
+}
+
+type Served = (Vec<(HeaderName, HeaderValue)>, Result<Reply, Problem>);
+
+async fn serve(
+    services: Arc<Services>,
+    endpoint: &'static Endpoint,
+    mut parts: request::Parts,
+    body: Body,
+    request_id: RequestId,
+) -> Served {
+    let caller = match services.authenticate(&parts.headers, endpoint.scope).await {
+        Ok(caller) => caller,
+        Err(problem) => return (Vec::new(), Err(problem)),
+    };
+    let rates = match services.rates.check(&caller.organization, &caller.key_id) {
+        Ok(headers) => Vec::from(headers),
+        Err(problem) => return (Vec::new(), Err(problem)),
+    };
+    let outcome = async {
+        let path = path_parameters(&mut parts).await?;
+        let query = query_parameters(endpoint, &parts.uri)?;
+        let body = read_body(body).await?;
+        let mut context = Context {
+            services: services.clone(),
+            caller,
+            request_id,
+            path,
+            query,
+            headers: parts.headers,
+            body,
+            instance: parts.uri.path().to_owned(),
+            command_id: random::command_id(),
+        };
+        context.wait_for_position().await?;
+        match (endpoint.repeat, idempotency::key_of(&context.headers)?) {
+            (Repeat::Answered, Some(key)) => {
+                let organization = &context.caller.organization;
+                let slot = services.slot(organization, endpoint, &context.instance, key, &context.body);
+                context.command_id = idempotency::command_id(&slot);
+                services.once(slot, (endpoint.handle)(context)).await
+            }
+            (Repeat::Answered | Repeat::Harmless | Repeat::Own, _) => (endpoint.handle)(context).await,
+        }
+    };
+    (rates, outcome.await)
+}
+
+impl Context {
+    /// Holds a GET back until the state it reads is no older than `min_position`.
+    async fn wait_for_position(&mut self) -> Result<(), Problem> {
+        let Some(text) = self.query("min_position") else { return Ok(()) };
+        let position = text.parse().map(Seq).map_err(|_| {
+            Problem::field("min_position", "must be a position as X-Bindery-Position gives it")
+        })?;
+        let give_up = Instant::now() + POSITION_WAIT;
+        while self.caller.state.head < position {
+            if Instant::now() >= give_up {
+                let detail = format!("the log is at {}, not yet at {position}", self.caller.state.head);
+                return Err(Problem::unavailable(detail));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            self.caller.state = self.services.log.state(&self.caller.organization).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn path_parameters(parts: &mut request::Parts) -> Result<BTreeMap<String, String>, Problem> {
+    let parameters = RawPathParams::from_request_parts(parts, &())
+        .await
+        .map_err(|_| Problem::new(Code::NotFound, "the address is not valid UTF-8"))?;
+    Ok(parameters.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, String>, Problem> {
+    let Query(pairs) = Query::<Vec<(String, String)>>::try_from_uri(uri)
+        .map_err(|_| Problem::field("", "the query string is malformed"))?;
+    let mut query = BTreeMap::new();
+    let mut errors = Vec::new();
+    for (name, value) in pairs {
+        let paging = endpoint.shape == Shape::List && matches!(name.as_str(), "limit" | "cursor");
+        let reading = endpoint.method == Method::GET && name == "min_position";
+        if !paging && !reading && endpoint.query.iter().all(|known| known.name != name) {
+            errors.push(FieldError::new(name, "unknown_field", "this endpoint has no such query parameter"));
+        } else if query.insert(name.clone(), value).is_some() {
+            errors.push(FieldError::new(name, "repeated", "this query parameter may be given once"));
+        }
+    }
+    for parameter in endpoint.query.iter().filter(|parameter| parameter.required) {
+        if !query.contains_key(parameter.name) {
+            errors.push(FieldError::new(parameter.name, "required", "this query parameter is required"));
+        }
+    }
+    if errors.is_empty() { Ok(query) } else { Err(Problem::fields(Code::ValidationError, errors)) }
+}
+
+async fn read_body(body: Body) -> Result<Bytes, Problem> {
+    axum::body::to_bytes(body, BODY_BYTES)
+        .await
+        .map_err(|_| Problem::new(Code::BodyTooLarge, "the body did not end within 1 MiB"))
+}
+
+/// The client's own request id when it is harmless, else a new one.
+fn request_id(headers: &HeaderMap) -> RequestId {
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    let harmless = |text: &&str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+    };
+    given.filter(harmless).map(RequestId::from).unwrap_or_else(random::request_id)
+}
+
+fn mark(answer: &mut HeaderMap, request_id: &RequestId, asked: &HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+        answer.insert(REQUEST_ID.clone(), value);
+    }
+    let trace = asked.get(&TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(trace_id);
+    if let Some((trace, flags)) = trace {
+        let span = hex::encode(span_id(request_id));
+        if let Ok(value) = HeaderValue::from_str(&format!("00-{trace}-{span}-{flags}")) {
+            answer.insert(TRACEPARENT.clone(), value);
+        }
+    }
+}
+
+/// Trace id and flags of a W3C `traceparent`, when it is one.
+fn trace_id(traceparent: &str) -> Option<(&str, &str)> {
+    let mut parts = traceparent.split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let hex = |text: &str, length: usize| {
+        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
+    let valid = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
+    (valid && !zero(trace) && !zero(parent)).then_some((trace, flags))
+}
+
+/// A span id that is as unique as the request id it is made of.
+fn span_id(request_id: &RequestId) -> [u8; 8] {
+    use sha2::{Digest, Sha256};
+    let digest = Sha256::digest(request_id.as_str().as_bytes());
+    std::array::from_fn(|at| digest[at])
+}

@@ -1,0 +1,14 @@
+//! Skills: bound, reviewed, tested, called.
+
+pub mod answers;
+pub mod bind;
+pub mod call;
+pub mod execute;
+pub mod get;
+pub mod list;
+pub mod outcome;
+pub mod patch;
+pub mod remove;
+pub mod repeats;
+pub mod test;
+pub mod wire;

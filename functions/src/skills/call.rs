@@ -1,0 +1,70 @@
+//! `POST /agents/{agentId}/skills/{skill}/call`: the live call.
+
+use super::execute::{CallRequest, Ready, prepare};
+use super::outcome::{Answer, CallBody, CallResponse};
+use super::repeats::Repeats;
+use crate::body::schema;
+use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::handler;
+use crate::problem::{Code, Problem};
+use domain::Refusal;
+use http::Method;
+use std::time::Instant;
+
+pub static ENDPOINT: Endpoint = Endpoint {
+    name: "skills-call",
+    method: Method::POST,
+    path: "/agents/{agentId}/skills/{skill}/call",
+    scope: Scope::SkillsCall,
+    summary: "Runs a published skill; what happened is in outcome",
+    query: &[],
+    request: Some(schema::<CallRequest>),
+    response: schema::<CallResponse>,
+    shape: Shape::One,
+    success: &[200],
+    problems: &[Code::NoPublishedVersion],
+    repeat: Repeat::Own,
+    handle: handler!(handle),
+};
+
+async fn handle(context: Context) -> Result<Reply, Problem> {
+    let started = Instant::now();
+    let request: CallRequest = context.body()?;
+    let state = context.caller.state.clone();
+    let (agent_id, agent) = state.agent(context.path("agentId"))?;
+    let (skill_id, skill, definition, version) = if request.draft_mode {
+        let own = &state.keys[&context.caller.key_id];
+        if !own.has_scope(Scope::SkillsWrite.as_str()) {
+            let detail = format!("draftMode needs the scope {} too", Scope::SkillsWrite.as_str());
+            return Err(Problem::new(Code::InsufficientScope, detail));
+        }
+        let name = context.path("skill");
+        let mut drafts = state.skills_of(agent_id);
+        let found = drafts.find(|(id, skill)| id.as_str() == name || skill.draft().tool == name);
+        let (id, skill) = found.ok_or(Refusal::NotFound { what: "skill" })?;
+        (id, skill.as_ref(), skill.draft(), None)
+    } else {
+        if agent.live.is_none() {
+            return Err(Problem::new(Code::NoPublishedVersion, "publish the agent before it is called"));
+        }
+        let live = state.live_skill(agent, context.path("skill"));
+        let live = live.ok_or(Refusal::NotFound { what: "skill" })?;
+        (live.skill_id, live.skill, live.definition, Some(live.version))
+    };
+    let body = |answer: &Answer| {
+        let total = started.elapsed();
+        Reply::ok(&CallBody { answer, columns: &definition.statement.columns, version, total })
+    };
+    let ready = match prepare(&state, skill, definition, &request) {
+        Ok(ready) => ready,
+        Err(answer) => return Ok(body(&answer)),
+    };
+    let deadline = request.context.deadline(started);
+    if !definition.statement.action.is_write() {
+        return Ok(body(&context.services.execute(&ready, deadline).await));
+    }
+    let Ready { binds, .. } = &ready;
+    let repeats = Repeats::of(&context, skill_id, definition, binds, &request)?;
+    let run = async || context.services.execute(&ready, deadline).await;
+    repeats.once(&context.services, deadline, run, body).await
+}

@@ -1,0 +1,168 @@
+//! Runs a compiled skill once: what `call` and `test` share.
+
+use super::outcome::{Answer, Outcome};
+use crate::services::Services;
+use domain::Organization;
+use domain::arguments::{self, Bound};
+use domain::limits::{STATEMENT_TIMEOUT, STATEMENT_TIMEOUT_HARD};
+use domain::skill::Skill;
+use events::skill::Definition;
+use infra::databases::pool::PoolKey;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallRequest {
+    /// What the model supplies.
+    pub arguments: Map<String, Value>,
+    #[serde(default)]
+    pub context: CallContext,
+    /// Runs the draft instead of the published skill; the key must have skills:write too.
+    #[serde(default)]
+    pub draft_mode: bool,
+    /// The caller said yes to a write.
+    #[serde(default)]
+    pub confirm: bool,
+}
+
+/// What the platform knows of the call. Never from the model.
+#[derive(Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CallContext {
+    #[serde(default)]
+    pub call_id: Option<String>,
+    #[serde(default)]
+    pub tool_call_id: Option<String>,
+    #[serde(default)]
+    pub caller_phone: Option<String>,
+    #[serde(default)]
+    pub verified_identity: Option<VerifiedIdentity>,
+    /// Milliseconds from now until the answer is worth nothing.
+    #[serde(default)]
+    pub deadline_ms: Option<u64>,
+}
+
+/// Whether the platform knows who is calling, or as whom.
+#[derive(Clone, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum VerifiedIdentity {
+    Flag(bool),
+    Name(String),
+}
+
+impl CallContext {
+    pub fn is_verified(&self) -> bool {
+        match &self.verified_identity {
+            None => false,
+            Some(VerifiedIdentity::Flag(verified)) => *verified,
+            Some(VerifiedIdentity::Name(name)) => !name.is_empty(),
+        }
+    }
+
+    /// Values for parameters of `source: caller`, by their canonical names.
+    pub fn values(&self) -> Map<String, Value> {
+        let mut values = Map::new();
+        let mut put = |name: &str, value: Option<&String>| {
+            if let Some(value) = value {
+                values.insert(name.to_owned(), Value::String(value.clone()));
+            }
+        };
+        put("call_id", self.call_id.as_ref());
+        put("tool_call_id", self.tool_call_id.as_ref());
+        put("caller_phone", self.caller_phone.as_ref());
+        if let Some(VerifiedIdentity::Name(name)) = &self.verified_identity {
+            put("verified_identity", Some(name));
+        }
+        values
+    }
+
+    /// When the answer must be there.
+    pub fn deadline(&self, started: Instant) -> Instant {
+        let asked = self.deadline_ms.map_or(STATEMENT_TIMEOUT, Duration::from_millis);
+        started + asked.min(STATEMENT_TIMEOUT).min(STATEMENT_TIMEOUT_HARD)
+    }
+}
+
+/// A skill that may run now, with its values.
+pub struct Ready<'a> {
+    pub definition: &'a Definition,
+    pub binds: Vec<Bound>,
+    pool: PoolKey,
+}
+
+/// Everything that is judged before the database is asked.
+pub fn prepare<'a>(
+    state: &Organization,
+    skill: &Skill,
+    definition: &'a Definition,
+    request: &CallRequest,
+) -> Result<Ready<'a>, Answer> {
+    let statement = &definition.statement;
+    if skill.quarantined.contains_key(&statement.hash) {
+        return Err(Answer::refused("skill_quarantined", "I am not able to do that at the moment."));
+    }
+    let Ok(connection) = state.connection(definition.kind) else {
+        let say = "I cannot reach that system right now.";
+        return Err(Answer::new(Outcome::Unavailable, "integration_not_connected", say));
+    };
+    let context = request.context.values();
+    let binds = arguments::bind(statement, &request.arguments, &context).map_err(Answer::invalid)?;
+    if definition.requires_verified_identity && !request.context.is_verified() {
+        return Err(Answer::refused(
+            "identity_required",
+            "I need to verify who you are before I can do that.",
+        ));
+    }
+    if definition.requires_confirmation && !request.confirm {
+        return Err(Answer::refused("confirmation_required", "Shall I go ahead with that?"));
+    }
+    let pool = PoolKey {
+        organization: state.id.clone(),
+        kind: definition.kind,
+        credential_version: connection.credential_version,
+    };
+    Ok(Ready { definition, binds, pool })
+}
+
+impl Services {
+    /// Runs it. Anything but exactly one written row was rolled back by the driver.
+    pub async fn execute(self: &Arc<Self>, ready: &Ready<'_>, deadline: Instant) -> Answer {
+        let (statement, pool) = (&ready.definition.statement, &ready.pool);
+        let source = self.credential_source(&pool.organization, pool.kind, pool.credential_version);
+        let started = Instant::now();
+        let mut answer = if statement.action.is_write() {
+            match self.pools.write(pool, &source, statement, &ready.binds, deadline).await {
+                Ok(written) => Answer {
+                    matched: Some(written.matched),
+                    changed: Some(written.changed),
+                    rows: written.rows.clone(),
+                    ..written_answer(written.matched)
+                },
+                Err(error) => Answer::failed(&error, statement.action),
+            }
+        } else {
+            match self.pools.read(pool, &source, statement, &ready.binds, deadline).await {
+                Ok(rows) => Answer::found(rows),
+                Err(error) => Answer::failed(&error, statement.action),
+            }
+        };
+        answer.database = started.elapsed();
+        answer
+    }
+}
+
+fn written_answer(matched: u64) -> Answer {
+    match matched {
+        1 => Answer { code: None, say: None, ..Answer::new(Outcome::Ok, "", "") },
+        0 => Answer::new(
+            Outcome::NotFound,
+            "no_rows",
+            "I could not find anything for that, so nothing was changed.",
+        ),
+        _ => Answer::refused("not_one_row", "That would change more than one record, so I did not do it."),
+    }
+}

@@ -1,0 +1,93 @@
+//! Puts the embedded services together: SQLite and a key file in one data folder.
+
+use crate::config::Config;
+use crate::rate::Rates;
+use crate::services::Services;
+use crate::skills::answers::settle_abandoned;
+use infra::databases::dial::Dialer;
+use infra::databases::driver::Drivers;
+use infra::databases::guard::Guard;
+use infra::databases::pool::Pools;
+use infra::sealing::key_file::KeyFileSealer;
+use infra::storage::snapshots::Snapshots;
+use infra::storage::sqlite::SqliteStore;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often what has expired is swept away.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// The master key's file in a data folder.
+pub const KEY_FILE: &str = "bindery.key";
+
+/// The store and the sealer of a data folder.
+pub struct Embedded {
+    pub store: Arc<SqliteStore>,
+    pub sealer: Arc<KeyFileSealer>,
+}
+
+impl Embedded {
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn open(data_dir: &Path) -> Result<Self, String> {
+        let store = SqliteStore::open(data_dir)
+            .await
+            .map_err(|error| format!("the data folder {}: {error}", data_dir.display()))?;
+        let sealer =
+            KeyFileSealer::open_or_create(&data_dir.join(KEY_FILE)).map_err(|error| error.to_string())?;
+        Ok(Self { store, sealer: Arc::new(sealer) })
+    }
+
+    /// For the hashes of API keys.
+    pub fn pepper(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        self.sealer.derive("api-key-pepper")
+    }
+
+    /// # Errors
+    /// When what an earlier process left behind cannot be settled.
+    pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
+        let guard = Guard { allowed: config.allow_private_hosts.clone() };
+        let drivers = Drivers { dialer: Arc::new(Dialer::new(guard)) };
+        let services = Arc::new(Services {
+            log: self.store.clone(),
+            snapshots: Arc::new(Snapshots::new(self.store.clone())),
+            credentials: self.store.clone(),
+            answers: self.store.clone(),
+            sealer: self.sealer.clone(),
+            pools: Arc::new(Pools::new(drivers)),
+            rates: Rates::new(config.rate_per_key, config.rate_per_organization),
+            discoveries: Default::default(),
+            visible: Default::default(),
+            pepper: self.pepper(),
+            cursor_key: self.sealer.derive("cursors"),
+            hash_key: self.sealer.derive("keyed-hashes"),
+            organizations_by_key: Default::default(),
+            config,
+        });
+        let in_doubt = settle_abandoned(&services).await.map_err(|problem| problem.detail)?;
+        if in_doubt > 0 {
+            tracing::warn!(in_doubt, "writes were cut off when the server last ended; they stay in doubt");
+        }
+        let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
+        tokio::spawn(sweep(weak, store));
+        Ok(services)
+    }
+}
+
+async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        let (Some(services), Some(store)) = (services.upgrade(), store.upgrade()) else { return };
+        let kept = jiff::SignedDuration::try_from(domain::limits::IDEMPOTENCY_KEPT).expect("7 days fit");
+        let before = crate::clock::now() - kept;
+        if let Err(error) = services.answers.expire(before).await {
+            tracing::warn!(%error, "expired answers stay for now");
+        }
+        if let Err(error) = store.expire_commands(before).await {
+            tracing::warn!(%error, "expired command ids stay for now");
+        }
+        services.rates.forget_quiet();
+    }
+}

@@ -1,0 +1,215 @@
+use super::*;
+use crate::sealing::Sealed;
+use crate::storage::{AnswerSlot, AnswerState, Begun, StoreError};
+use domain::limits::IDEMPOTENCY_KEPT;
+use events::IntegrationKind::{Mysql, Postgres};
+
+fn sealed(text: &str) -> Sealed {
+    Sealed {
+        wrapped_key: format!("key of {text}").into_bytes(),
+        body: format!("body of {text}").into_bytes(),
+    }
+}
+
+fn is(found: Option<Sealed>, text: &str) -> bool {
+    found == Some(sealed(text))
+}
+
+pub async fn artefacts_are_found_by_their_content<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let large = vec![7; 1 << 20];
+    let address = Artefacts::put(&*store, &acme(), &large).await.expect("put");
+    assert_eq!(Artefacts::put(&*store, &acme(), &large).await.expect("put again"), address);
+    let empty = Artefacts::put(&*store, &acme(), b"").await.expect("put");
+    assert_eq!(empty, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    assert_eq!(Artefacts::get(&*store, &acme(), &address).await, Ok(Some(large)));
+    assert_eq!(Artefacts::get(&*store, &acme(), &empty).await, Ok(Some(Vec::new())));
+    assert_eq!(Artefacts::get(&*store, &acme(), &"0".repeat(64)).await, Ok(None));
+}
+
+pub async fn artefacts_belong_to_one_organization<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let address = Artefacts::put(&*store, &acme(), b"schema").await.expect("put");
+    assert_eq!(Artefacts::get(&*store, &"other".into(), &address).await, Ok(None));
+}
+
+pub async fn credentials_are_kept_by_version_and_never_overwritten<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let put =
+        async |version, text| CredentialStore::put(&*store, &acme(), Postgres, version, &sealed(text)).await;
+    assert_eq!(put(1, "one").await, Ok(true));
+    assert_eq!(put(2, "two").await, Ok(true));
+    assert_eq!(put(1, "other").await, Ok(false));
+    let get = async |organization: &str, kind, version| {
+        CredentialStore::get(&*store, &organization.into(), kind, version).await.expect("reads")
+    };
+    assert!(is(get("acme", Postgres, 1).await, "one"));
+    assert!(is(get("acme", Postgres, 2).await, "two"));
+    assert!(get("acme", Postgres, 3).await.is_none());
+    assert!(get("acme", Mysql, 1).await.is_none());
+    assert!(get("other", Postgres, 1).await.is_none());
+}
+
+pub async fn shredding_destroys_every_version_but_the_one_to_keep<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    for (organization, kind, version) in [
+        ("acme", Postgres, 1),
+        ("acme", Postgres, 2),
+        ("acme", Postgres, 3),
+        ("acme", Mysql, 1),
+        ("other", Postgres, 1),
+    ] {
+        let of = organization.into();
+        CredentialStore::put(&*store, &of, kind, version, &sealed("x")).await.expect("put");
+    }
+    assert_eq!(store.shred(&acme(), Postgres, Some(3)).await, Ok(vec![1, 2]));
+    assert_eq!(store.shred(&acme(), Postgres, Some(3)).await, Ok(vec![]));
+    let there = async |organization: &str, kind, version| {
+        CredentialStore::get(&*store, &organization.into(), kind, version).await.expect("reads").is_some()
+    };
+    assert!(!there("acme", Postgres, 1).await && !there("acme", Postgres, 2).await);
+    assert!(there("acme", Postgres, 3).await);
+    assert_eq!(store.shred(&acme(), Postgres, None).await, Ok(vec![3]));
+    assert!(!there("acme", Postgres, 3).await);
+    assert!(there("acme", Mysql, 1).await && there("other", Postgres, 1).await);
+}
+
+fn slot(key: &str) -> AnswerSlot {
+    AnswerSlot { organization: acme(), key: key.to_owned(), body_hash: "body".to_owned() }
+}
+
+async fn begin(store: &dyn AnswerStore, slot: &AnswerSlot) -> Begun {
+    store.begin(slot, noon()).await.expect("begins")
+}
+
+fn finished(begun: Begun, state: AnswerState, text: &str) -> bool {
+    begun == Begun::Finished { state, sealed: sealed(text) }
+}
+
+pub async fn an_answer_is_begun_by_one_and_repeated_to_all<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let tasks: Vec<_> = (0..50)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { begin(&*store, &slot("a")).await == Begun::Fresh })
+        })
+        .collect();
+    let mut fresh = 0;
+    for task in tasks {
+        fresh += usize::from(task.await.expect("ends"));
+    }
+    assert_eq!(fresh, 1);
+    assert!(begin(&*store, &slot("a")).await == Begun::Running);
+    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    for _ in 0..2 {
+        assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
+    }
+    let elsewhere = AnswerSlot { organization: "other".into(), ..slot("a") };
+    assert!(begin(&*store, &elsewhere).await == Begun::Fresh);
+}
+
+pub async fn another_body_under_the_same_key_is_refused<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let other = AnswerSlot { body_hash: "other".to_owned(), ..slot("a") };
+    assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
+    assert!(begin(&*store, &other).await == Begun::OtherBody);
+    assert!(store.finish(&other, AnswerState::Done, &sealed("wrong")).await.is_err());
+    store.release(&other).await.expect("releases nothing");
+    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    assert!(begin(&*store, &other).await == Begun::OtherBody);
+}
+
+pub async fn a_released_answer_may_be_begun_again<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
+    store.release(&slot("a")).await.expect("releases");
+    assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
+}
+
+pub async fn a_finished_answer_stays_as_it_is<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
+    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    for state in [AnswerState::InDoubt, AnswerState::Done] {
+        let refused = store.finish(&slot("a"), state, &sealed("other")).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    }
+    store.release(&slot("a")).await.expect("releases nothing");
+    assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
+    assert!(store.finish(&slot("never begun"), AnswerState::Done, &sealed("x")).await.is_err());
+}
+
+pub async fn an_answer_in_doubt_is_settled_once<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
+    store.finish(&slot("a"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    assert!(finished(begin(&*store, &slot("a")).await, AnswerState::InDoubt, "doubt"));
+    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("settles");
+    assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
+
+    assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
+    store.finish(&slot("b"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    store.release(&slot("b")).await.expect("nothing had happened");
+    assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
+}
+
+pub async fn answers_of_a_process_that_died_are_found<B: Backend>(backend: &B) {
+    let dead = backend.open().await;
+    for key in ["a", "b", "c"] {
+        assert!(begin(&*dead, &slot(key)).await == Begun::Fresh);
+    }
+    dead.finish(&slot("b"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    assert_eq!(dead.abandoned().await, Ok(vec![]), "a process does not abandon what it runs");
+    drop(dead);
+
+    let store = backend.open().await;
+    assert!(begin(&*store, &slot("d")).await == Begun::Fresh);
+    assert_eq!(store.abandoned().await, Ok(vec![slot("a"), slot("c")]));
+    assert!(begin(&*store, &slot("a")).await == Begun::Running);
+    store.finish(&slot("a"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    assert_eq!(store.abandoned().await, Ok(vec![slot("c")]));
+}
+
+pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    for key in ["done", "old", "doubt", "running"] {
+        assert!(begin(&*store, &slot(key)).await == Begun::Fresh);
+    }
+    store.finish(&slot("done"), AnswerState::Done, &sealed("x")).await.expect("finishes");
+    store.finish(&slot("old"), AnswerState::Done, &sealed("x")).await.expect("finishes");
+    store.finish(&slot("doubt"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    let kept = jiff::SignedDuration::try_from(IDEMPOTENCY_KEPT).expect("seven days");
+    let late = noon() + kept + jiff::SignedDuration::from_secs(1);
+    assert_eq!(store.expire(noon() + kept).await, Ok(0));
+
+    // Whether it was swept or not makes no difference.
+    assert!(store.begin(&slot("old"), late).await.expect("begins") == Begun::Fresh);
+    assert_eq!(store.expire(late).await, Ok(1));
+    assert!(store.begin(&slot("done"), late).await.expect("begins") == Begun::Fresh);
+    assert!(finished(
+        store.begin(&slot("doubt"), late).await.expect("begins"),
+        AnswerState::InDoubt,
+        "doubt"
+    ));
+    assert!(store.begin(&slot("running"), late).await.expect("begins") == Begun::Running);
+}
+
+pub async fn forgetting_keeps_other_prefixes_and_the_exception<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    let elsewhere = AnswerSlot { organization: "other".into(), ..slot("a%/1") };
+    let keys = ["a%/1", "a%/2", "a%/3", "a%", "ab/1", "b/1"];
+    for slot in keys.map(slot).iter().chain([&elsewhere]) {
+        assert!(begin(&*store, slot).await == Begun::Fresh);
+        if slot.key != "a%/3" {
+            store.finish(slot, AnswerState::Done, &sealed("x")).await.expect("finishes");
+        }
+    }
+    store.forget(&acme(), "a%/", "a%/2").await.expect("forgets");
+    let mut fresh = Vec::new();
+    for slot in keys.map(slot).iter().chain([&elsewhere]) {
+        if begin(&*store, slot).await == Begun::Fresh {
+            fresh.push((slot.organization.clone(), slot.key.clone()));
+        }
+    }
+    assert_eq!(fresh, [(acme(), "a%/1".to_owned())]);
+}

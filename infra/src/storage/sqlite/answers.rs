@@ -1,0 +1,208 @@
+//! Answers to requests that may be repeated.
+
+use super::schema::unavailable;
+use super::{SqliteStore, reader};
+use crate::sealing::Sealed;
+use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError};
+use async_trait::async_trait;
+use domain::limits::IDEMPOTENCY_KEPT;
+use events::OrganizationId;
+use jiff::Timestamp;
+use sqlx::Row;
+use sqlx::sqlite::{SqliteConnection, SqliteRow};
+
+const RUNNING: &str = "running";
+
+fn name(state: AnswerState) -> &'static str {
+    match state {
+        AnswerState::Done => "done",
+        AnswerState::InDoubt => "in_doubt",
+    }
+}
+
+#[async_trait]
+impl AnswerStore for SqliteStore {
+    async fn begin(&self, slot: &AnswerSlot, now: Timestamp) -> Result<Begun, StoreError> {
+        let (slot, owner) = (slot.clone(), self.process.clone());
+        self.writer
+            .write(move |connection| Box::pin(async move { begin(connection, &slot, &owner, now).await }))
+            .await
+    }
+
+    async fn finish(&self, slot: &AnswerSlot, state: AnswerState, sealed: &Sealed) -> Result<(), StoreError> {
+        let (slot, sealed) = (slot.clone(), sealed.clone());
+        let changed = self
+            .writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    // An answer that is known is never unlearnt.
+                    let done = sqlx::query(
+                        "UPDATE answers SET state = ?, wrapped_key = ?, body = ?
+                         WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
+                    )
+                    .bind(name(state))
+                    .bind(sealed.wrapped_key)
+                    .bind(sealed.body)
+                    .bind(slot.organization.as_str())
+                    .bind(slot.key)
+                    .bind(slot.body_hash)
+                    .execute(connection)
+                    .await
+                    .map_err(unavailable)?;
+                    Ok(done.rows_affected())
+                })
+            })
+            .await?;
+        if changed == 0 {
+            return Err(StoreError::Unavailable(
+                "nobody has begun this answer, or it is finished".to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn release(&self, slot: &AnswerSlot) -> Result<(), StoreError> {
+        let slot = slot.clone();
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    sqlx::query(
+                        "DELETE FROM answers
+                         WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
+                    )
+                    .bind(slot.organization.as_str())
+                    .bind(slot.key)
+                    .bind(slot.body_hash)
+                    .execute(connection)
+                    .await
+                    .map_err(unavailable)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn forget(
+        &self,
+        organization: &OrganizationId,
+        prefix: &str,
+        except: &str,
+    ) -> Result<(), StoreError> {
+        let (organization, prefix, except) = (organization.clone(), prefix.to_owned(), except.to_owned());
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    // Not a pattern: a prefix may hold any character. The bounds are for the index.
+                    sqlx::query(
+                        "DELETE FROM answers
+                         WHERE organization = ?1 AND key >= ?2 AND key <= ?2 || char(1114111)
+                         AND substr(key, 1, length(?2)) = ?2 AND key <> ?3 AND state = 'done'",
+                    )
+                    .bind(organization.as_str())
+                    .bind(prefix)
+                    .bind(except)
+                    .execute(connection)
+                    .await
+                    .map_err(unavailable)?;
+                    Ok(())
+                })
+            })
+            .await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT organization, key, body_hash FROM answers
+             WHERE state = 'running' AND owner <> ? ORDER BY organization, key",
+        )
+        .bind(&self.process)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(unavailable)?;
+        rows.iter()
+            .map(|row| {
+                Ok(AnswerSlot {
+                    organization: OrganizationId(row.try_get(0).map_err(unavailable)?),
+                    key: row.try_get(1).map_err(unavailable)?,
+                    body_hash: row.try_get(2).map_err(unavailable)?,
+                })
+            })
+            .collect()
+    }
+
+    async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    // What is running or in doubt stays: forgetting it would let the same write run twice.
+                    let gone = sqlx::query("DELETE FROM answers WHERE expires_at < ? AND state = 'done'")
+                        .bind(before.as_microsecond())
+                        .execute(connection)
+                        .await
+                        .map_err(unavailable)?;
+                    Ok(gone.rows_affected())
+                })
+            })
+            .await
+    }
+}
+
+async fn begin(
+    connection: &mut SqliteConnection,
+    slot: &AnswerSlot,
+    owner: &str,
+    now: Timestamp,
+) -> Result<Begun, StoreError> {
+    let kept = i64::try_from(IDEMPOTENCY_KEPT.as_micros()).unwrap_or(i64::MAX);
+    // A finished answer whose time is over is as good as none, swept or not.
+    let taken = sqlx::query(
+        "INSERT INTO answers (organization, key, body_hash, state, owner, expires_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT (organization, key) DO UPDATE
+         SET body_hash = ?3, state = ?4, owner = ?5, expires_at = ?6, wrapped_key = NULL, body = NULL
+         WHERE state = 'done' AND expires_at < ?7",
+    )
+    .bind(slot.organization.as_str())
+    .bind(&slot.key)
+    .bind(&slot.body_hash)
+    .bind(RUNNING)
+    .bind(owner)
+    .bind(now.as_microsecond().saturating_add(kept))
+    .bind(now.as_microsecond())
+    .execute(&mut *connection)
+    .await
+    .map_err(unavailable)?;
+    if taken.rows_affected() > 0 {
+        return Ok(Begun::Fresh);
+    }
+    let row = sqlx::query(
+        "SELECT body_hash, state, wrapped_key, body FROM answers WHERE organization = ? AND key = ?",
+    )
+    .bind(slot.organization.as_str())
+    .bind(&slot.key)
+    .fetch_one(connection)
+    .await
+    .map_err(unavailable)?;
+    found(&row, slot)
+}
+
+fn found(row: &SqliteRow, slot: &AnswerSlot) -> Result<Begun, StoreError> {
+    let body_hash: &str = row.try_get(0).map_err(unavailable)?;
+    if body_hash != slot.body_hash {
+        return Ok(Begun::OtherBody);
+    }
+    let state: &str = row.try_get(1).map_err(unavailable)?;
+    if state == RUNNING {
+        return Ok(Begun::Running);
+    }
+    let state = [AnswerState::Done, AnswerState::InDoubt]
+        .into_iter()
+        .find(|known| name(*known) == state)
+        .ok_or_else(|| reader::damaged("an answer is in no known state"))?;
+    let wrapped_key: Option<Vec<u8>> = row.try_get(2).map_err(unavailable)?;
+    let body: Option<Vec<u8>> = row.try_get(3).map_err(unavailable)?;
+    let (Some(wrapped_key), Some(body)) = (wrapped_key, body) else {
+        return Err(reader::damaged("a finished answer has no content"));
+    };
+    Ok(Begun::Finished { state, sealed: Sealed { wrapped_key, body } })
+}

@@ -1,0 +1,257 @@
+//! The state beside the log: one document a subject, and the checkpoint that says how far they go.
+//!
+//! Documents are written in the transaction that appends, so they are never behind. They are only taken when the
+//! code that folded them is the code that runs; otherwise the log is folded again.
+
+use super::reader;
+use super::schema::unavailable;
+use crate::storage::StoreError;
+use domain::Organization;
+use domain::organization::Document;
+use events::{Event, KeyId, OrganizationId, Recorded, Seq, Subject, SubjectKind};
+use serde::Deserialize;
+use serde::de::IntoDeserializer;
+use serde::de::value::{self, StrDeserializer};
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{QueryBuilder, Row, Sqlite};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Hash over the sources of `events` and `domain`: whoever changes a fold changes it, without having to think of it.
+pub const FINGERPRINT: &str = env!("BINDERY_FOLD_FINGERPRINT");
+
+pub struct Loaded {
+    pub state: Arc<Organization>,
+    /// The documents are those of this state and of this code.
+    pub current: bool,
+}
+
+/// The state at the head, from documents where they can be trusted. To be called inside a transaction.
+pub async fn load(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<Loaded, StoreError> {
+    let head = reader::head(connection, organization).await?;
+    let checkpoint = checkpoint(connection, organization).await?;
+    if let Some(at) = checkpoint.filter(|at| *at <= head.seq) {
+        let documents = stored(connection, organization).await?;
+        match Organization::from_documents(organization.clone(), at, documents) {
+            Ok(state) if at == head.seq => return Ok(Loaded { state, current: true }),
+            Ok(state) => {
+                let mut state = Arc::unwrap_or_clone(state);
+                reader::fold(connection, &mut state).await?;
+                return Ok(Loaded { state: Arc::new(state), current: false });
+            }
+            Err(reason) => {
+                tracing::warn!(%organization, reason, "documents cannot be read; folding the log again");
+            }
+        }
+    }
+    let mut state = Organization::empty(organization.clone());
+    reader::fold(connection, &mut state).await?;
+    Ok(Loaded { state: Arc::new(state), current: head.seq == Seq(0) })
+}
+
+/// How far the documents go, if this code folded them.
+pub async fn checkpoint(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<Option<Seq>, StoreError> {
+    let row = sqlx::query("SELECT seq FROM checkpoints WHERE organization = ? AND fingerprint = ?")
+        .bind(organization.as_str())
+        .bind(FINGERPRINT)
+        .fetch_optional(connection)
+        .await
+        .map_err(unavailable)?;
+    row.map(|row| reader::seq(&row, 0)).transpose()
+}
+
+pub async fn set_checkpoint(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+    seq: Seq,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT OR REPLACE INTO checkpoints (organization, seq, fingerprint) VALUES (?, ?, ?)")
+        .bind(organization.as_str())
+        .bind(seq.0 as i64)
+        .bind(FINGERPRINT)
+        .execute(connection)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Writes what the state says of these subjects.
+pub async fn write(
+    connection: &mut SqliteConnection,
+    state: &Organization,
+    subjects: &BTreeSet<Subject>,
+) -> Result<(), StoreError> {
+    let mut found = Vec::with_capacity(subjects.len());
+    for subject in subjects {
+        match state.document(subject) {
+            Some(document) => found.push(document),
+            None => {
+                sqlx::query("DELETE FROM documents WHERE organization = ? AND kind = ? AND id = ?")
+                    .bind(state.id.as_str())
+                    .bind(subject.kind.as_str())
+                    .bind(&subject.id)
+                    .execute(&mut *connection)
+                    .await
+                    .map_err(unavailable)?;
+            }
+        }
+    }
+    insert(connection, &state.id, &found).await
+}
+
+/// Throws all documents away and writes those of `state`.
+pub async fn write_all(connection: &mut SqliteConnection, state: &Organization) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM documents WHERE organization = ?")
+        .bind(state.id.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+    insert(connection, &state.id, &state.documents()).await
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+    documents: &[Document],
+) -> Result<(), StoreError> {
+    // Five values a row; SQLite takes 32,766 in one statement, and a statement of 50 rows is reused from the cache
+    // while a commit's remainder is prepared anew.
+    const ROWS: usize = 50;
+    for chunk in documents.chunks(ROWS) {
+        let mut statement = QueryBuilder::<Sqlite>::new(
+            "INSERT OR REPLACE INTO documents (organization, kind, id, version, body) ",
+        );
+        statement.push_values(chunk, |mut row, document| {
+            row.push_bind(organization.as_str())
+                .push_bind(document.subject.kind.as_str())
+                .push_bind(&document.subject.id)
+                .push_bind(document.version.0 as i64)
+                .push_bind(&document.body);
+        });
+        statement.build().execute(&mut *connection).await.map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+/// In the order of subjects.
+pub async fn stored(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<Vec<Document>, StoreError> {
+    let rows = sqlx::query("SELECT kind, id, version, body FROM documents WHERE organization = ?")
+        .bind(organization.as_str())
+        .fetch_all(connection)
+        .await
+        .map_err(unavailable)?;
+    let documents = rows
+        .iter()
+        .map(|row| {
+            let kind: &str = row.try_get(0).map_err(unavailable)?;
+            Ok(Document {
+                subject: Subject { kind: kind_named(kind)?, id: row.try_get(1).map_err(unavailable)? },
+                version: reader::seq(row, 2)?,
+                body: row.try_get(3).map_err(unavailable)?,
+            })
+        })
+        .collect::<Result<Vec<_>, StoreError>>()?;
+    Ok(in_order(documents))
+}
+
+pub fn in_order(mut documents: Vec<Document>) -> Vec<Document> {
+    documents.sort_by(|a, b| a.subject.cmp(&b.subject));
+    documents
+}
+
+fn kind_named(name: &str) -> Result<SubjectKind, StoreError> {
+    let name: StrDeserializer<'_, value::Error> = name.into_deserializer();
+    SubjectKind::deserialize(name).map_err(|_| reader::damaged("a document is of no known kind"))
+}
+
+/// Remembers whose keys were minted.
+pub async fn index_keys(connection: &mut SqliteConnection, events: &[Recorded]) -> Result<(), StoreError> {
+    for (organization, key) in minted(events) {
+        sqlx::query("INSERT OR IGNORE INTO keys (key_id, organization) VALUES (?, ?)")
+            .bind(key.as_str())
+            .bind(organization.as_str())
+            .execute(&mut *connection)
+            .await
+            .map_err(unavailable)?;
+    }
+    Ok(())
+}
+
+pub fn minted(events: &[Recorded]) -> impl Iterator<Item = (&OrganizationId, &KeyId)> {
+    events.iter().filter_map(|event| match &event.event {
+        Event::KeyMinted(minted) => Some((&event.organization, &minted.key_id)),
+        Event::Connected(_)
+        | Event::CredentialsRotated(_)
+        | Event::Discovered(_)
+        | Event::ScopingChanged(_)
+        | Event::SkillsQuarantined(_)
+        | Event::Disconnected(_)
+        | Event::CredentialsShredded(_)
+        | Event::AgentCreated(_)
+        | Event::Published(_)
+        | Event::RolledBack(_)
+        | Event::BindingDrafted(_)
+        | Event::BindingRevised(_)
+        | Event::SkillEnabled(_)
+        | Event::SkillDisabled(_)
+        | Event::SkillRemoved(_)
+        | Event::KeyRotated(_)
+        | Event::KeyRevoked(_) => None,
+    })
+}
+
+/// What stands beside the log, against what the log says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// The documents have the bytes that folding the whole log gives, and the checkpoint is at the head.
+    pub equal: bool,
+    pub documents: usize,
+    pub head: Seq,
+}
+
+/// Folds the whole log and compares. To be called inside a transaction.
+pub async fn compare(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<(Compared, Arc<Organization>), StoreError> {
+    let mut state = Organization::empty(organization.clone());
+    reader::fold(connection, &mut state).await?;
+    let checkpoint = checkpoint(connection, organization).await?.unwrap_or_default();
+    let documents = in_order(state.documents());
+    let equal = checkpoint == state.head && stored(connection, organization).await? == documents;
+    Ok((Compared { equal, documents: documents.len(), head: state.head }, Arc::new(state)))
+}
+
+/// The same, and puts the folded ones in place of those that stood there. To be called inside a transaction.
+pub async fn rebuild(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+) -> Result<(Compared, Arc<Organization>), StoreError> {
+    let (compared, state) = compare(connection, organization).await?;
+    write_all(connection, &state).await?;
+    if state.head > Seq(0) {
+        set_checkpoint(connection, organization, state.head).await?;
+    }
+    sqlx::query("DELETE FROM keys WHERE organization = ?")
+        .bind(organization.as_str())
+        .execute(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+    let mut after = Seq(0);
+    loop {
+        let events = reader::events(connection, organization, after, 1000).await?;
+        let Some(last) = events.last() else { break };
+        after = last.seq;
+        index_keys(connection, &events).await?;
+    }
+    Ok((compared, state))
+}

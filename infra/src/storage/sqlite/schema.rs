@@ -1,0 +1,102 @@
+//! The file: who may read it, how it is opened, and its tables.
+
+use crate::storage::StoreError;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, Connection};
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub const FILE: &str = "bindery.db";
+
+/// How long a statement waits for another process's transaction, which lasts milliseconds.
+const BUSY: Duration = Duration::from_secs(5);
+/// Reads that run at the same time; more only queue for the two disks' worth of cores behind them.
+const READERS: u32 = 4;
+
+/// Each step brings a file from version `index` to `index + 1`. A step that has shipped never changes.
+const STEPS: &[&str] = &[include_str!("schema/1.sql")];
+
+/// Creates what is missing and brings an older file up to date.
+pub async fn prepare(data_dir: &Path) -> Result<PathBuf, StoreError> {
+    let path = data_dir.join(FILE);
+    create_private(data_dir, &path)
+        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    let mut connection = connect(&path).await?;
+    migrate(&mut connection).await?;
+    connection.close().await.map_err(unavailable)?;
+    Ok(path)
+}
+
+/// SQLite gives its `-wal` and `-shm` files the mode of the database file.
+fn create_private(data_dir: &Path, path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))
+}
+
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // Two processes may open a new file at once; the second finds the work done.
+    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut *connection).await.map_err(unavailable)?;
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(unavailable)?;
+    let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len());
+    let Some(done) = done else {
+        return Err(StoreError::Unavailable(format!(
+            "the file has layout {version} and this release knows {}: it was written by a newer release",
+            STEPS.len()
+        )));
+    };
+    for step in &STEPS[done..] {
+        sqlx::raw_sql(*step).execute(&mut *connection).await.map_err(unavailable)?;
+    }
+    sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map_err(unavailable)?;
+    Ok(())
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(false)
+        .journal_mode(SqliteJournalMode::Wal)
+        // An acknowledged commit survives a power cut, not only a crash of the process.
+        .synchronous(SqliteSynchronous::Full)
+        // Deleted credentials and answers are overwritten with zeros in the file.
+        .pragma("secure_delete", "ON")
+        .busy_timeout(BUSY)
+        .disable_statement_logging()
+}
+
+pub async fn connect(path: &Path) -> Result<SqliteConnection, StoreError> {
+    SqliteConnection::connect_with(&options(path)).await.map_err(unavailable)
+}
+
+pub async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
+    SqlitePoolOptions::new()
+        .max_connections(READERS)
+        .acquire_timeout(BUSY)
+        .connect_with(options(path).pragma("query_only", "ON"))
+        .await
+        .map_err(unavailable)
+}
+
+/// What SQLite says of a file that it cannot read is corruption; everything else is that it cannot be asked now.
+pub fn unavailable(error: sqlx::Error) -> StoreError {
+    const CORRUPT: u32 = 11;
+    const NOT_A_DATABASE: u32 = 26;
+    let primary = error
+        .as_database_error()
+        .and_then(|error| error.code())
+        .and_then(|code| code.parse::<u32>().ok())
+        .map(|code| code & 0xff);
+    match primary {
+        Some(CORRUPT | NOT_A_DATABASE) => {
+            StoreError::Corrupt { seq: events::Seq(0), reason: format!("the file is damaged: {error}") }
+        }
+        Some(_) | None => StoreError::Unavailable(error.to_string()),
+    }
+}

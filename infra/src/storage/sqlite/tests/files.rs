@@ -1,0 +1,120 @@
+//! What is in the folder, and who may see it.
+
+use super::*;
+use crate::sealing::Sealed;
+use crate::storage::CredentialStore;
+use crate::storage::conformance::{acme, append, commit, fill, key};
+use events::IntegrationKind;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+fn found(folder: &Path, needle: &[u8]) -> Vec<String> {
+    let files = fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    files
+        .filter(|path| fs::read(path).expect("a file").windows(needle.len()).any(|window| window == needle))
+        .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn shredded_credentials_are_in_no_file_any_more() {
+    let backend = Sqlite::new();
+    let store = backend.open().await;
+    // Longer than a page, so that parts of it lie on pages of their own.
+    let pattern = |text: &str| text.repeat(600).into_bytes();
+    let gone = Sealed { wrapped_key: pattern("<a key to shred>"), body: pattern("<a body to shred>") };
+    let kept = Sealed { wrapped_key: pattern("<a key to keep>"), body: pattern("<a body to keep>") };
+    for (version, sealed) in [(1, &gone), (2, &gone), (3, &kept)] {
+        store.put(&acme(), IntegrationKind::Postgres, version, sealed).await.expect("put");
+    }
+    // In the database file itself, and not only in the write-ahead log.
+    store.writer.alone(|connection| Box::pin(credentials::overwrite(connection))).await.expect("checkpoint");
+    store.put(&acme(), IntegrationKind::Postgres, 4, &gone).await.expect("put");
+    let folder = backend.0.path();
+    for needle in ["<a key to shred>", "<a body to shred>"] {
+        let files = found(folder, needle.as_bytes());
+        assert!(files.iter().any(|file| file == "bindery.db"), "{files:?}");
+        assert!(files.iter().any(|file| file == "bindery.db-wal"), "{files:?}");
+    }
+
+    let shredded = store.shred(&acme(), IntegrationKind::Postgres, Some(3)).await;
+    assert_eq!(shredded, Ok(vec![1, 2, 4]));
+    for part in ["<a key to shred>", "<a body to shred>", "key to shred", "to shred"] {
+        assert_eq!(found(folder, part.as_bytes()), Vec::<String>::new(), "{part}");
+    }
+    assert_eq!(found(folder, b"<a key to keep>"), ["bindery.db"]);
+    assert!(store.get(&acme(), IntegrationKind::Postgres, 3).await.expect("reads") == Some(kept));
+}
+
+#[tokio::test]
+async fn shredding_that_a_reader_holds_up_names_the_versions_when_it_is_asked_again() {
+    let backend = Sqlite::new();
+    let store = backend.open().await;
+    let sealed = Sealed { wrapped_key: b"<a key to shred>".to_vec(), body: b"x".to_vec() };
+    store.put(&acme(), IntegrationKind::Mysql, 1, &sealed).await.expect("put");
+    let mut reader = backend.connection().await;
+    sqlx::raw_sql("BEGIN; SELECT count(*) FROM heads").execute(&mut reader).await.expect("reads");
+
+    // Waits for the reader as long as any statement waits for a lock, then says so.
+    let refused = store.shred(&acme(), IntegrationKind::Mysql, None).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(store.get(&acme(), IntegrationKind::Mysql, 1).await.expect("reads").is_none());
+    sqlx::raw_sql("ROLLBACK").execute(&mut reader).await.expect("ends");
+    assert_eq!(store.shred(&acme(), IntegrationKind::Mysql, None).await, Ok(vec![1]));
+    assert_eq!(found(backend.0.path(), b"<a key to shred>"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn nobody_else_can_read_the_files() {
+    let backend = Sqlite::new();
+    let folder = backend.0.path().join("data");
+    let store = SqliteStore::open(&folder).await.expect("opens");
+    append(&*store, commit(&acme(), "one", vec![key("a")])).await;
+    let _lock = SqliteStore::lock_for_serving(&folder).expect("locks");
+    let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o7777;
+    assert_eq!(mode(&folder), 0o700);
+    for file in ["bindery.db", "bindery.db-wal", "bindery.db-shm", "serving.lock"] {
+        assert_eq!(mode(&folder.join(file)), 0o600, "{file}");
+    }
+}
+
+#[tokio::test]
+async fn two_servers_cannot_share_a_folder_but_a_server_and_a_command_can() {
+    let backend = Sqlite::new();
+    let lock = SqliteStore::lock_for_serving(backend.0.path()).expect("the first");
+    let refused = SqliteStore::lock_for_serving(backend.0.path()).err().expect("the second");
+    assert!(matches!(&refused, LockError::Taken(folder) if folder == backend.0.path()), "{refused}");
+    let store = backend.open().await;
+    append(&*store, commit(&acme(), "mint", vec![key("a")])).await;
+    drop(lock);
+    SqliteStore::lock_for_serving(backend.0.path()).expect("the next");
+}
+
+#[tokio::test]
+async fn the_log_refuses_to_be_changed_removed_or_replaced() {
+    let backend = Sqlite::new();
+    let store = backend.open().await;
+    fill(&*store, &acme(), &[2, 3, 1]).await;
+    let mut connection = backend.connection().await;
+    for statement in [
+        "UPDATE commits SET body = '[]'",
+        "UPDATE commits SET recorded_at = 0 WHERE seq = 2",
+        "DELETE FROM commits WHERE seq = 6",
+        "INSERT OR REPLACE INTO commits SELECT organization, seq, 0, prev_hash, hash, body FROM commits WHERE seq = 5",
+        "INSERT INTO commits SELECT organization, 4, recorded_at, prev_hash, hash, body FROM commits WHERE seq = 5",
+    ] {
+        let refused = sqlx::raw_sql(statement).execute(&mut connection).await.err().expect("refused");
+        assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
+    }
+    assert_eq!(store.verify(&acme()).await.expect("verifies").first_bad, None);
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_release_is_refused() {
+    let backend = Sqlite::new();
+    drop(backend.open().await);
+    let mut connection = backend.connection().await;
+    sqlx::raw_sql("PRAGMA user_version = 99").execute(&mut connection).await.expect("set");
+    let refused = SqliteStore::open(backend.0.path()).await.err();
+    assert!(matches!(&refused, Some(StoreError::Unavailable(text)) if text.contains("newer")), "{refused:?}");
+}

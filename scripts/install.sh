@@ -1,0 +1,121 @@
+#!/usr/bin/env bash
+# Looks for what building and running needs. Names the command for a missing build tool, and installs missing database
+# servers and tools with apt-get; what is there already stays as it is.
+#
+#   install.sh [PACKAGE…]    further packages to install, for the benchmarks
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+
+say() {
+    echo "==> $*"
+}
+
+die() {
+    echo "install: $*" >&2
+    exit 1
+}
+
+# What is to be typed before apt-get.
+as_root() {
+    [ "$(id -u)" -eq 0 ] || echo "sudo "
+}
+
+# is_at_least HAVE WANTED
+is_at_least() {
+    [ "$(printf '%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+# The version that apt-get would install, or nothing.
+candidate() {
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([^(]\)/\1/p'
+}
+
+need_tool() {
+    command -v "$1" >/dev/null || die "$1 is missing. Install it with: $(as_root)apt-get install $2"
+}
+
+# The command that brings Rust: rustup where the distribution has it, else its own compiler when that is new enough.
+how_to_install_rust() {
+    local packaged
+    packaged=$(candidate rustc | sed 's/[+~-].*//')
+    if [ -n "$(candidate rustup)" ]; then
+        echo "$(as_root)apt-get install rustup && rustup default stable"
+    elif [ -n "$packaged" ] && is_at_least "$packaged" "$1"; then
+        echo "$(as_root)apt-get install cargo"
+    else
+        echo "rustup default stable (this distribution packages neither rustup nor Rust $1: get rustup as www.rust-lang.org/tools/install says)"
+    fi
+}
+
+need_rust() {
+    local wanted have
+    wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
+    command -v cargo >/dev/null || die "Rust $wanted or newer is missing. Install it with: $(how_to_install_rust "$wanted")"
+    have=$(cargo --version | cut -d ' ' -f 2)
+    is_at_least "$have" "$wanted" && return
+    if command -v rustup >/dev/null; then
+        die "Rust $wanted or newer is needed, this is $have. Update it with: rustup update stable"
+    fi
+    die "Rust $wanted or newer is needed, this is $have. Install it with: $(how_to_install_rust "$wanted")"
+}
+
+# Packages whose names differ between releases: the first set of which apt-get knows all.
+first_known() {
+    local set name known
+    for set in "$@"; do
+        known=yes
+        for name in $set; do [ -n "$(candidate "$name")" ] || known=; done
+        if [ -n "$known" ]; then
+            echo "$set"
+            return
+        fi
+    done
+    die "apt-get knows none of: $*"
+}
+
+install_missing() {
+    local missing=() packages=() known=() name run=()
+    mapfile -t missing < <(scripts/engines.sh missing)
+    for name in openssl curl "$@"; do
+        command -v "$name" >/dev/null || missing+=("$name")
+    done
+    if [ ${#missing[@]} -eq 0 ]; then
+        return
+    fi
+    say "missing: ${missing[*]}"
+    command -v apt-get >/dev/null || die "this is not Debian or Ubuntu: install ${missing[*]} yourself, then try again"
+    if [ "$(id -u)" -ne 0 ]; then
+        command -v sudo >/dev/null || die "there is no sudo: run scripts/install.sh as root once, then try again"
+        run=(sudo)
+    fi
+    run+=(env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=120)
+    say "${run[*]} update"
+    "${run[@]}" update -q
+    for name in "${missing[@]}"; do
+        case "$name" in
+        postgres) packages+=(postgresql) ;;
+        # The core packages hold the programs and start no server of their own.
+        mysql)
+            name=$(first_known 'mariadb-server-core mariadb-client-core' mariadb-server)
+            read -ra known <<<"$name"
+            packages+=("${known[@]}")
+            ;;
+        *) packages+=("$name") ;;
+        esac
+    done
+    say "installing: ${packages[*]}"
+    # --no-remove: MariaDB's packages would push out an installed MySQL, which is somebody's.
+    "${run[@]}" install -y -q --no-install-recommends --no-remove "${packages[@]}" ||
+        die "apt-get could not install ${packages[*]}; nothing of yours was removed. Its messages are above"
+    missing=()
+    mapfile -t missing < <(scripts/engines.sh missing)
+    [ ${#missing[@]} -eq 0 ] || die "still missing after the installation: ${missing[*]}"
+}
+
+need_tool git git
+need_tool make make
+need_tool cc build-essential
+need_rust
+install_missing "$@"
+say "everything that is needed is installed"

@@ -9,6 +9,7 @@
 //! MySQL 8 is in no registry that the tests can reach. What only MySQL has (caching_sha2_password,
 //! max_execution_time, transaction_read_only) is tested against scripted servers; all else runs against MariaDB.
 
+mod arguments;
 mod connect;
 mod engine;
 mod errors;
@@ -18,8 +19,9 @@ mod introspect;
 mod link;
 mod login;
 mod packets;
-mod parameters;
-mod probes;
+mod prove;
+#[cfg(test)]
+mod scripted;
 mod values;
 mod wire;
 

@@ -91,7 +91,7 @@ pub(super) async fn log_in(
 }
 
 /// Who answers. Asked inside TLS, since the greeting came in clear.
-struct Identity {
+pub(super) struct Identity {
     version: String,
     connection: u64,
     /// Host name and server id: the KILL of a stuck statement must not hit another machine behind the same address.
@@ -100,7 +100,7 @@ struct Identity {
 
 pub(super) const MACHINE: &str = "SELECT CONCAT(@@hostname, ' ', @@server_id)";
 
-async fn settle(link: &mut Link, session: Session) -> Result<(Identity, Engine), DatabaseError> {
+pub(super) async fn settle(link: &mut Link, session: Session) -> Result<(Identity, Engine), DatabaseError> {
     link.limit(phase_end(), limits::SOCKET_BUDGET_BYTES);
     let rows = link
         .query("SELECT VERSION(), CONNECTION_ID(), CONCAT(@@hostname, ' ', @@server_id)", &[])

@@ -2,16 +2,17 @@
 //! statements that run too long.
 
 use super::Mysql;
+use super::arguments;
 use super::connect::{MACHINE, establish, phase_end};
 use super::errors;
 use super::failure::{Failure, Result as WireResult};
-use super::link::{Executed, Prepared};
-use super::packets::{Cursor, Done, Parameter};
-use super::parameters;
+use super::link::{Cell, Executed, Prepared};
+use super::packets::{ColumnDefinition, Cursor, Done, Parameter};
 use super::values::{read_row, to_json};
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Credentials, Plan};
 use crate::databases::{DatabaseError, Rows, Session, Written};
+use bytes::Bytes;
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
@@ -22,6 +23,8 @@ use std::time::{Duration, Instant};
 
 /// Prepared statements kept on one connection. Servers allow 16,382 in all.
 const PREPARED_MAX: usize = 200;
+const COMMIT: &str = "COMMIT";
+const ROLLBACK: &str = "ROLLBACK";
 /// How long the answer to a COMMIT may come after the deadline: not knowing is worse than waiting a little.
 const COMMIT_GRACE: Duration = Duration::from_millis(250);
 
@@ -122,7 +125,7 @@ impl Mysql {
         binds: &[Bound],
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
-        let parameters = parameters::encode_all(statement, binds)?;
+        let parameters = arguments::encode_all(statement, binds)?;
         let flight = self.depart(deadline)?;
         let mut rows = RowSink::new(statement);
         match self.run_frozen(statement, &parameters, &mut rows).await {
@@ -145,10 +148,15 @@ impl Mysql {
                 sqlstate: Some(*b"25006"),
             }));
         }
-        let parameters = parameters::encode_all(statement, binds)?;
+        let parameters = arguments::encode_all(statement, binds)?;
         let flight = self.depart(deadline)?;
         let mut rows = RowSink::new(statement);
-        let executed = match self.run_frozen(statement, &parameters, &mut rows).await {
+        // Ready before the write, so that all that can be lost of the commit is the commit itself.
+        let executed = match self.keep(COMMIT, COMMIT, 0).await {
+            Ok(_) => self.run_frozen(statement, &parameters, &mut rows).await,
+            Err(failure) => Err(failure),
+        };
+        let executed = match executed {
             Ok(executed) => executed,
             Err(failure) => {
                 self.conclude(flight, Err::<(), _>(failure)).await?;
@@ -167,9 +175,8 @@ impl Mysql {
         // From here on a kill could hit the commit itself.
         flight.land();
         self.link.extend_deadline(Instant::now() + COMMIT_GRACE);
-        let committed = self.link.run("COMMIT").await;
-        match committed {
-            Ok(_) => {
+        match self.end_with(COMMIT).await {
+            Ok(()) => {
                 self.usable = true;
                 Ok(Written { matched, changed, rows: rows.finish()? })
             }
@@ -178,17 +185,24 @@ impl Mysql {
     }
 
     pub(super) async fn explain_frozen(&mut self, statement: &Statement) -> Result<Plan, DatabaseError> {
-        let parameters = parameters::samples(statement)?;
+        let parameters = arguments::samples(statement)?;
         let flight = self.depart(Instant::now() + limits::STATEMENT_TIMEOUT)?;
         let outcome = self.explain_inside(statement, &parameters).await;
         self.conclude(flight, outcome).await
     }
 
     async fn explain_inside(&mut self, statement: &Statement, parameters: &[Parameter]) -> WireResult<Plan> {
-        let prepared = self.link.prepare(&format!("EXPLAIN {}", statement.text)).await?;
-        let first = self.link.first_named(prepared, parameters).await;
-        self.link.close_statement(prepared);
-        let first = first?;
+        let first = match self.explained(statement, parameters).await {
+            Ok(first) => first,
+            // A read-only session does not even explain a write. That its names are right is still worth knowing.
+            Err(Failure::Refused(error)) if error.code == 1792 => {
+                let prepared = self.link.prepare(&statement.text).await?;
+                self.link.close_statement(prepared);
+                let uses_index = statement.uses_index.clone();
+                return Ok(Plan { uses_index, estimated_rows: statement.estimated_rows });
+            }
+            Err(failure) => return Err(failure),
+        };
         let cell = |name: &str| first.iter().find(|(column, _)| column == name).map(|(_, cell)| cell);
         let text = |name: &str| cell(name).and_then(|cell| cell.text());
         let mut plan = Plan {
@@ -202,32 +216,67 @@ impl Mysql {
         Ok(plan)
     }
 
-    /// Runs a frozen statement, prepared once for each connection.
+    /// The first row of the plan: the table that is filtered.
+    async fn explained(
+        &mut self,
+        statement: &Statement,
+        parameters: &[Parameter],
+    ) -> WireResult<Vec<(String, Cell)>> {
+        let prepared = self.link.prepare(&format!("EXPLAIN {}", statement.text)).await?;
+        let first = self.link.first_named(prepared, parameters).await;
+        self.link.close_statement(prepared);
+        first
+    }
+
     async fn run_frozen(
         &mut self,
         statement: &Statement,
         parameters: &[Parameter],
         rows: &mut RowSink<'_>,
     ) -> WireResult<Executed> {
-        if let Some(prepared) = self.prepared.get(&statement.hash) {
-            match self.link.execute(prepared, parameters, &mut |columns, row| rows.push(columns, row)).await {
-                // The server dropped its side: nothing ran, and preparing anew mends it.
-                Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
-                    self.prepared.remove(&statement.hash);
-                    self.link.close_statement(prepared);
-                }
-                other => return other,
+        let visit = &mut |columns: &[ColumnDefinition], row| rows.push(columns, row);
+        self.run_kept(&statement.hash, &statement.text, parameters, visit).await
+    }
+
+    /// COMMIT or ROLLBACK: one round trip, like every statement that was run here before.
+    async fn end_with(&mut self, text: &str) -> WireResult<()> {
+        self.run_kept(text, text, &[], &mut |_, _| Ok(())).await.map(drop)
+    }
+
+    /// Runs a statement that is prepared once for each connection.
+    async fn run_kept(
+        &mut self,
+        hash: &str,
+        text: &str,
+        parameters: &[Parameter],
+        visit: &mut (dyn FnMut(&[ColumnDefinition], Bytes) -> WireResult<()> + Send),
+    ) -> WireResult<Executed> {
+        let prepared = self.keep(hash, text, parameters.len()).await?;
+        match self.link.execute(prepared, parameters, visit).await {
+            // The server dropped its side: nothing ran, and preparing anew mends it.
+            Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
+                self.prepared.remove(hash);
+                self.link.close_statement(prepared);
+                let prepared = self.keep(hash, text, parameters.len()).await?;
+                self.link.execute(prepared, parameters, visit).await
             }
+            other => other,
         }
-        let prepared = self.link.prepare(&statement.text).await?;
-        if prepared.parameters != parameters.len() {
+    }
+
+    async fn keep(&mut self, hash: &str, text: &str, parameters: usize) -> WireResult<Prepared> {
+        if let Some(prepared) = self.prepared.get(hash) {
+            return Ok(prepared);
+        }
+        let prepared = self.link.prepare(text).await?;
+        if prepared.parameters != parameters {
             self.link.close_statement(prepared);
             return Err(Failure::Violation("another number of placeholders than the statement has"));
         }
-        if let Some(evicted) = self.prepared.insert(&statement.hash, prepared) {
+        if let Some(evicted) = self.prepared.insert(hash, prepared) {
             self.link.close_statement(evicted);
         }
-        self.link.execute(prepared, parameters, &mut |columns, row| rows.push(columns, row)).await
+        Ok(prepared)
     }
 
     /// From here until [`Self::arrive`] the connection is nobody else's, whatever happens to our future.
@@ -258,7 +307,7 @@ impl Mysql {
         if clean {
             let rolled_back = match self.session {
                 Session::ReadOnly => Ok(()),
-                Session::ReadWrite => self.link.run("ROLLBACK").await.map(drop),
+                Session::ReadWrite => self.end_with(ROLLBACK).await,
             };
             // Without the rollback the connection is dropped, and the server rolls back by itself.
             self.usable = rolled_back.is_ok();
@@ -297,11 +346,7 @@ impl<'a> RowSink<'a> {
         self.rows.truncated
     }
 
-    fn push(
-        &mut self,
-        definitions: &[super::packets::ColumnDefinition],
-        payload: bytes::Bytes,
-    ) -> WireResult<()> {
+    fn push(&mut self, definitions: &[ColumnDefinition], payload: Bytes) -> WireResult<()> {
         self.count += 1;
         if self.misfit || self.rows.truncated {
             return Ok(());

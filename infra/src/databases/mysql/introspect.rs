@@ -117,7 +117,7 @@ impl Mysql {
 
         let catalog =
             Catalog { kind: IntegrationKind::Mysql, default_schema: schema, objects: assembly.objects() };
-        Ok(finish(catalog))
+        Ok(catalog.finish())
     }
 
     async fn of_schema(&mut self, query: &str, schema: &str) -> WireResult<Vec<Record>> {
@@ -131,28 +131,10 @@ impl Mysql {
 }
 
 /// A name as a parameter: even our own queries hold no value.
-fn name(text: &str) -> Parameter {
+pub(super) fn name(text: &str) -> Parameter {
     Parameter {
         kind: ColumnType::MYSQL_TYPE_VAR_STRING as u8,
         unsigned: false,
         value: Some(with_length(text.as_bytes())),
     }
-}
-
-fn finish(mut catalog: Catalog) -> Catalog {
-    use domain::catalog::Indexed;
-    catalog.objects.sort_by(|a, b| a.name.cmp(&b.name));
-    for object in &mut catalog.objects {
-        let keys: Vec<Vec<String>> = object.keys().map(<[String]>::to_vec).collect();
-        for field in &mut object.fields {
-            field.indexed = if keys.iter().any(|key| key.len() == 1 && key[0] == field.name) {
-                Indexed::Unique
-            } else if object.indexes.iter().any(|index| index.columns[0] == field.name) {
-                Indexed::Leading
-            } else {
-                Indexed::None
-            };
-        }
-    }
-    catalog
 }

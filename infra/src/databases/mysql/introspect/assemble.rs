@@ -134,8 +134,13 @@ impl Assembly {
         for ((table, index), mut parts) in parts {
             let Some(draft) = self.drafts.get_mut(table) else { continue };
             parts.sort_by_key(|row| row.number(3));
-            let columns: Vec<String> =
-                parts.iter().map_while(|row| row.optional(4)).map(str::to_owned).collect();
+            // Up to the first part that is an expression, or that the user is not shown.
+            let columns: Vec<String> = parts
+                .iter()
+                .zip(1..)
+                .map_while(|(row, position)| row.optional(4).filter(|_| row.number(3) == Some(position)))
+                .map(str::to_owned)
+                .collect();
             if columns.is_empty() {
                 continue;
             }

@@ -2,10 +2,13 @@
 
 use super::Mysql;
 use super::failure::{Failure, Result as WireResult};
+use super::introspect::name;
+use super::link::Record;
 use super::packets::Parameter;
 use crate::databases::driver::ReadOnlyProof;
 use crate::databases::{DatabaseError, error::Fault};
 use domain::limits;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 /// Tables that a probe tries until one can be read: the account may hold other rights than SELECT on the first ones.
@@ -74,19 +77,32 @@ impl Mysql {
     }
 
     async fn attempt_update(&mut self) -> WireResult<Option<ReadOnlyProof>> {
-        // A column that may be updated comes first: there the engine's own refusal shows, not a missing right.
-        let columns = self
+        // A column that may be updated comes first: there the engine's own refusal shows, not a missing right. Joined
+        // in the server, these two would take seconds in a schema of 2,000 tables.
+        let updatable = self
             .link
             .query(
-                "SELECT c.TABLE_NAME, c.COLUMN_NAME FROM information_schema.COLUMNS c \
-                 JOIN information_schema.TABLES t USING (TABLE_SCHEMA, TABLE_NAME) \
-                 WHERE c.TABLE_SCHEMA = DATABASE() AND t.TABLE_SCHEMA = DATABASE() AND t.TABLE_TYPE = 'BASE TABLE' \
-                 AND c.EXTRA NOT LIKE '%GENERATED' \
-                 ORDER BY c.PRIVILEGES LIKE '%update%' DESC, c.TABLE_NAME, c.ORDINAL_POSITION LIMIT 1",
+                "SELECT TABLE_NAME, MIN(COLUMN_NAME) FROM information_schema.COLUMNS \
+                 WHERE TABLE_SCHEMA = DATABASE() AND PRIVILEGES LIKE '%update%' AND EXTRA NOT LIKE '%GENERATED' \
+                 GROUP BY TABLE_NAME",
                 &[],
             )
             .await?;
-        let Some(column) = columns.first() else { return Ok(None) };
+        let tables = self
+            .link
+            .query(
+                "SELECT TABLE_NAME FROM information_schema.TABLES \
+                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_TYPE = 'BASE TABLE'",
+                &[],
+            )
+            .await?;
+        let is_table: HashSet<&str> = tables.iter().map(|row| row.text(0)).collect();
+        let any_column = match (updatable.iter().find(|row| is_table.contains(row.text(0))), tables.first()) {
+            (Some(_), _) | (None, None) => Vec::new(),
+            (None, Some(table)) => self.first_column(table.text(0)).await?,
+        };
+        let updatable = updatable.iter().filter(|row| is_table.contains(row.text(0)));
+        let Some(column) = updatable.chain(&any_column).next() else { return Ok(None) };
         let (table, column) = (quoted(column.text(0)), quoted(column.text(1)));
         let update = format!("UPDATE {table} SET {column} = {column} WHERE FALSE");
         let refused_with = match self.link.run(&update).await {
@@ -99,6 +115,16 @@ impl Mysql {
         };
         let role_can_write = self.role_can_write().await?;
         Ok(Some(ReadOnlyProof { refused_with, role_can_write }))
+    }
+
+    async fn first_column(&mut self, table: &str) -> WireResult<Vec<Record>> {
+        self.link
+            .query(
+                "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS \
+                 WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = ? AND EXTRA NOT LIKE '%GENERATED' LIMIT 1",
+                &[name(table)],
+            )
+            .await
     }
 
     /// INSERT and UPDATE show at each column, with roles and global grants worked in. DELETE shows only where it was

@@ -94,7 +94,10 @@ install_missing() {
     "${run[@]}" update -q
     for name in "${missing[@]}"; do
         case "$name" in
-        postgres) packages+=(postgresql) ;;
+        postgres)
+            say "Debian's package of PostgreSQL also makes a cluster of its own; it is not used here"
+            packages+=(postgresql)
+            ;;
         # The core packages hold the programs and start no server of their own.
         mysql)
             name=$(first_known 'mariadb-server-core mariadb-client-core' mariadb-server)

@@ -3,6 +3,9 @@
 //! script stops them when the pipe to its standard input closes.
 
 use events::IntegrationKind;
+use events::integration::SslMode;
+use infra::databases::Credentials;
+use infra::secret::Secret;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -77,6 +80,36 @@ impl Engine {
         match self.kind {
             IntegrationKind::Postgres => self.database(include_str!("../../demo/postgres/clinic.sql")),
             IntegrationKind::Mysql => self.database(include_str!("../../demo/mysql/clinic.sql")),
+        }
+    }
+
+    /// A user who may read all of this database, and nothing else.
+    pub fn reader(&self, database: &str) -> Credentials {
+        let user = format!("reader_of_{database}");
+        let grants = match self.kind {
+            IntegrationKind::Postgres => format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'secret';
+                 GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"
+            ),
+            IntegrationKind::Mysql => format!(
+                "CREATE USER {user} IDENTIFIED BY 'secret';
+                 GRANT SELECT, SHOW VIEW, TRIGGER ON {database}.* TO {user}"
+            ),
+        };
+        self.admin_sql(database, &grants);
+        self.credentials(database, &user, "secret")
+    }
+
+    /// Credentials over verified TLS.
+    pub fn credentials(&self, database: &str, user: &str, password: &str) -> Credentials {
+        Credentials {
+            host: self.host.to_owned(),
+            port: self.port,
+            database: database.to_owned(),
+            user: user.to_owned(),
+            password: Secret::new(password.to_owned()),
+            sslmode: SslMode::VerifyFull,
+            ca_pem: Some(self.ca_pem.clone()),
         }
     }
 

@@ -6,4 +6,6 @@ pub mod site;
 pub mod story;
 
 #[cfg(test)]
+mod clinic;
+#[cfg(test)]
 mod local_story;

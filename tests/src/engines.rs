@@ -102,6 +102,24 @@ impl Engine {
         self.credentials(database, &user, "secret")
     }
 
+    /// A user who may read and write all of this database, and nothing else.
+    pub fn owner(&self, database: &str) -> Credentials {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let user = format!("owner_{}_of_{database}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let grants = match self.kind {
+            IntegrationKind::Postgres => format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'secret';
+                 GRANT ALL ON ALL TABLES IN SCHEMA public TO {user};
+                 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}"
+            ),
+            IntegrationKind::Mysql => {
+                format!("CREATE USER {user} IDENTIFIED BY 'secret'; GRANT ALL ON {database}.* TO {user}")
+            }
+        };
+        self.admin_sql(database, &grants);
+        self.credentials(database, &user, "secret")
+    }
+
     /// A user who may do everything, over TCP.
     pub fn admin(&self, database: &str) -> Credentials {
         let user = format!("admin_of_{database}");
@@ -183,7 +201,8 @@ impl Settings {
     fn running(&self, kind: IntegrationKind) -> Engine {
         match kind {
             IntegrationKind::Postgres => {
-                let [port, socket, admin] = ["PORT", "SOCKET", "ADMIN"].map(|name| self.get("POSTGRES", name));
+                let [port, socket, admin] =
+                    ["PORT", "SOCKET", "ADMIN"].map(|name| self.get("POSTGRES", name));
                 let program = format!("{}/psql", self.get("POSTGRES", "BIN"));
                 let arguments = format!("-X -q -A -t -v ON_ERROR_STOP=1 -h {socket} -p {port} -U {admin} -d");
                 self.engine(kind, "POSTGRES", program, &arguments)

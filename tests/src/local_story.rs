@@ -16,7 +16,8 @@ async fn the_story_holds(kind: IntegrationKind) {
     let verified = site.embedded.store.verify(&organization).await.expect("the log can be read");
     assert_eq!(verified.first_bad, None);
     assert!(verified.events > 15, "{verified:?}");
-    let rebuilt = site.embedded.store.rebuild_projections(&organization).await.expect("the log can be folded");
+    let rebuilt =
+        site.embedded.store.rebuild_projections(&organization).await.expect("the log can be folded");
     assert!(rebuilt.equal, "projections are the same bytes after a rebuild: {rebuilt:?}");
 }
 

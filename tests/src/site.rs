@@ -38,8 +38,10 @@ impl Site {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let lookup = |name: &str| {
-            let given = variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
-            given.or_else(|| (name == "BINDERY_ALLOW_PRIVATE_HOSTS").then(|| "127.0.0.0/8,::1/128".to_owned()))
+            let given =
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
+            given
+                .or_else(|| (name == "BINDERY_ALLOW_PRIVATE_HOSTS").then(|| "127.0.0.0/8,::1/128".to_owned()))
         };
         let config = Config::from_lookup(lookup, &url).expect("a valid configuration");
         let embedded = Embedded::open(folder.path()).await.expect("a new data folder");
@@ -53,8 +55,7 @@ impl Site {
             };
             server::serve(serving, listener, done).await.expect("it serves until it is stopped");
         });
-        let mut site =
-            Self { http: Http::new(&url, ""), services, embedded, folder, stop: Some(stop) };
+        let mut site = Self { http: Http::new(&url, ""), services, embedded, folder, stop: Some(stop) };
         site.http = site.http_as("default", &all_scopes()).await;
         site
     }
@@ -106,7 +107,8 @@ impl Site {
         let path = format!("/agents/{agent}/integrations/{}/bindings", engine.kind);
         let skill = http.post(&path, binding).await.data().clone();
         let path = format!("/agents/{agent}/skills/{}", skill["id"].as_str().expect("an id"));
-        let review = json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
+        let review =
+            json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
         http.patch(&path, review).await.data().clone()
     }
 }

@@ -84,7 +84,13 @@ impl Story<'_> {
         self.http.send(method, path, body.as_ref(), headers).await
     }
 
-    async fn done(&self, method: &str, path: &str, body: Option<Value>, show: impl Fn(&Value) -> String) -> Value {
+    async fn done(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        show: impl Fn(&Value) -> String,
+    ) -> Value {
         let answer = self.ask(method, path, body, &[]).await;
         let data = answer.data().clone();
         self.teller.answer(&answer, &show(&data));
@@ -128,10 +134,12 @@ impl Story<'_> {
     async fn connect(&self) {
         let teller = &self.teller;
         teller.chapter("A least-privilege user for each job: scripts that an administrator reads and runs");
-        let path = self.integration(&format!("/sql/scripts?database={}&tables=appointments,patients", self.database));
+        let path = self
+            .integration(&format!("/sql/scripts?database={}&tables=appointments,patients", self.database));
         let scripts = self
             .done("GET", &path, None, |data| {
-                let statements = |script: &Value| script["sql"].as_str().unwrap_or_default().matches(';').count();
+                let statements =
+                    |script: &Value| script["sql"].as_str().unwrap_or_default().matches(';').count();
                 format!(
                     "{} ({} statements), {} ({} statements), generatedPassword (shown once)",
                     data["readOnly"]["username"].as_str().unwrap_or_default(),
@@ -168,7 +176,8 @@ impl Story<'_> {
 
         teller.chapter("Connect as the scoped user, TLS verified in full; the credentials are sealed");
         let writer = self.credentials(&scripts["write"]["username"], password);
-        let connected = self.done("POST", &self.integration("/connect"), Some(writer), Value::to_string).await;
+        let connected =
+            self.done("POST", &self.integration("/connect"), Some(writer), Value::to_string).await;
         assert_eq!(connected["status"], "connected");
 
         teller.chapter("Discover the schema");
@@ -231,7 +240,8 @@ impl Story<'_> {
     }
 
     async fn bind(&self) -> String {
-        self.teller.chapter("An agent, and what it may do: a read, an insert, an update; each a frozen statement");
+        self.teller
+            .chapter("An agent, and what it may do: a read, an insert, an update; each a frozen statement");
         let agent = self.agent().await;
         self.bind_read(&agent).await;
         let visits = json!({
@@ -293,7 +303,12 @@ impl Story<'_> {
         self.teller.answer(&answer, &answer.body["detail"].to_string());
         for error in &errors {
             let nearest = error["nearest"].as_array().map(|names| format!(" nearest {}", json!(names)));
-            self.teller.remark(&format!("{}: {}{}", text(&error["field"]), text(&error["code"]), nearest.unwrap_or_default()));
+            self.teller.remark(&format!(
+                "{}: {}{}",
+                text(&error["field"]),
+                text(&error["code"]),
+                nearest.unwrap_or_default()
+            ));
         }
         assert_eq!((answer.status, answer.code()), (422, "binding_invalid"), "{}", answer.body);
         assert!(errors.len() >= 5, "{}", answer.body);
@@ -302,7 +317,12 @@ impl Story<'_> {
         for id in &writes {
             let body = json!({ "isEnabled": true, "requiresVerifiedIdentity": false });
             self.done("PATCH", &format!("/agents/{agent}/skills/{id}"), Some(body), |data| {
-                format!("{} enabled {}, asks for confirmation {}", text(&data["tool"]), data["isEnabled"], data["requiresConfirmation"])
+                format!(
+                    "{} enabled {}, asks for confirmation {}",
+                    text(&data["tool"]),
+                    data["isEnabled"],
+                    data["requiresConfirmation"]
+                )
             })
             .await;
         }
@@ -332,7 +352,10 @@ impl Story<'_> {
             "context": { "callId": format!("call-{}", self.engine.kind), "toolCallId": "t-1" },
         });
         let refused = self.call(agent, "book_a_visit", booking.clone()).await;
-        assert_eq!((&refused["outcome"], &refused["code"]), (&json!("refused"), &json!("confirmation_required")));
+        assert_eq!(
+            (&refused["outcome"], &refused["code"]),
+            (&json!("refused"), &json!("confirmation_required"))
+        );
         let mut confirmed = booking;
         confirmed["confirm"] = json!(true);
         let booked = self.call(agent, "book_a_visit", confirmed.clone()).await;
@@ -341,7 +364,10 @@ impl Story<'_> {
         confirmed["context"]["toolCallId"] = json!("t-2");
         let path = format!("/agents/{agent}/skills/book_a_visit/call");
         let again = self.ask("POST", &path, Some(confirmed), &[]).await;
-        self.teller.answer(&again, &format!("Idempotent-Replayed: {}", again.header("idempotent-replayed").unwrap_or("-")));
+        self.teller.answer(
+            &again,
+            &format!("Idempotent-Replayed: {}", again.header("idempotent-replayed").unwrap_or("-")),
+        );
         assert_eq!(again.header("idempotent-replayed"), Some("true"));
         let rows = self.engine.admin_sql(
             self.database,
@@ -350,10 +376,13 @@ impl Story<'_> {
         );
         assert_eq!(rows.trim(), "1", "one booking, whatever was repeated");
 
-        let visits = self.call(agent, "upcoming_visits", json!({ "arguments": { "patient_id": patient } })).await;
+        let visits =
+            self.call(agent, "upcoming_visits", json!({ "arguments": { "patient_id": patient } })).await;
         let rows = visits["rows"].as_array().expect("rows");
         let made = rows.iter().find(|row| row["starts_at"] == "2027-06-01T07:00:00Z");
-        let reference = made.unwrap_or_else(|| panic!("the booked visit is there, in UTC: {visits}"))["reference"].clone();
+        let reference =
+            made.unwrap_or_else(|| panic!("the booked visit is there, in UTC: {visits}"))["reference"]
+                .clone();
         let cancel = json!({ "arguments": { "reference": reference }, "confirm": true });
         let cancelled = self.call(agent, "cancel_visit", cancel).await;
         assert_eq!((&cancelled["outcome"], &cancelled["matched"]), (&json!("ok"), &json!(1)), "{cancelled}");
@@ -361,7 +390,11 @@ impl Story<'_> {
         assert_eq!(self.call(agent, "cancel_visit", nobody).await["outcome"], "not_found");
         let malformed = json!({ "arguments": { "patient_id": "1 OR 1=1" } });
         assert_eq!(self.call(agent, "upcoming_visits", malformed).await["outcome"], "invalid_arguments");
-        Told { agent: agent.to_owned(), skill: "upcoming_visits".to_owned(), arguments: json!({ "patient_id": patient }) }
+        Told {
+            agent: agent.to_owned(),
+            skill: "upcoming_visits".to_owned(),
+            arguments: json!({ "patient_id": patient }),
+        }
     }
 
     async fn call(&self, agent: &str, tool: &str, body: Value) -> Value {
@@ -380,7 +413,8 @@ impl Story<'_> {
         self.teller.chapter("Block a column that a live skill reads: it stops at once");
         let body = json!({ "blockedColumns": { "patients": ["ssn", "email"] } });
         let path = self.integration("/scoping");
-        let stopped = self.done("PATCH", &path, Some(body), |data| data["quarantinedSkills"].to_string()).await;
+        let stopped =
+            self.done("PATCH", &path, Some(body), |data| data["quarantinedSkills"].to_string()).await;
         assert_eq!(stopped["quarantinedSkills"][0]["toolName"], "find_patient", "{stopped}");
         let call = json!({ "arguments": { "phone": "+12025550142" } });
         let refused = self.call(agent, "find_patient", call.clone()).await;
@@ -409,7 +443,8 @@ impl Story<'_> {
         self.teller.chapter("Every change is an event in a hash chain");
         let answer = self.ask("GET", "/events?limit=100", None, &[]).await;
         let events = answer.data().as_array().expect("a list");
-        let names: Vec<String> = events.iter().map(|event| format!("{} {}", event["seq"], text(&event["type"]))).collect();
+        let names: Vec<String> =
+            events.iter().map(|event| format!("{} {}", event["seq"], text(&event["type"]))).collect();
         self.teller.answer(&answer, &names.join(", "));
         for (before, after) in events.iter().zip(&events[1..]) {
             assert_eq!(before["hash"], after["prevHash"], "the chain holds");

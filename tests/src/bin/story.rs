@@ -18,7 +18,8 @@ async fn main() -> ExitCode {
     let mut last = None;
     for kind in IntegrationKind::ALL {
         let Some(engine) = Engine::running(kind) else { continue };
-        let story = Story { http: &http, engine: &engine, database: "clinic", teller: Teller { aloud: !setup } };
+        let story =
+            Story { http: &http, engine: &engine, database: "clinic", teller: Teller { aloud: !setup } };
         if !setup {
             println!("\n━━━ {kind} ━━━");
             last = last.or(Some(story.tell().await));

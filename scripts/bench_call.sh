@@ -87,17 +87,16 @@ agent=$(sed -n 's/^AGENT=//p' "$DIR/setup.env")
 skill=$(sed -n 's/^SKILL=//p' "$DIR/setup.env")
 arguments=$(sed -n 's/^ARGUMENTS=//p' "$DIR/setup.env")
 CALL_URL="$BINDERY_URL/api/v1/agents/$agent/skills/$skill/call"
-CALL_BODY="{\"arguments\": $arguments}"
+CALL_BODY=$(jq -nc --argjson arguments "$arguments" '{arguments: $arguments}')
 export CALL_BODY
 
 statement=$(get "/agents/$agent/skills/$skill" | jq -er .data.executionConfig.statement)
-case "$statement" in
 # shellcheck disable=SC2016 # the statement's own placeholders
+case "$statement" in
 *'$2'*) die "the floor knows statements with one parameter: $statement" ;;
 esac
 # pgbench's parameters have names.
-# shellcheck disable=SC2016
-sed 's/\$1/:value/g' <<<"$statement" >"$DIR/floor.sql"
+echo "${statement//\$1/:value}" >"$DIR/floor.sql"
 VALUE=$(jq -er 'to_entries[0].value' <<<"$arguments")
 FLOOR_PASSWORD=$(openssl rand -hex 16)
 postgres_admin clinic -c "CREATE ROLE bench_floor LOGIN PASSWORD '$FLOOR_PASSWORD'" \

@@ -11,7 +11,8 @@
 #
 # TLS is demanded over TCP, by a certificate for localhost from a private CA. The administrator comes in through a unix
 # socket that only this user and root may open.
-# ENGINES_PORTS="20000 20999" sets the range of ports; "postgres" or "mysql" as the last argument starts only that one.
+# ENGINES_PORTS="20000 20999" sets the range of ports, ENGINES_POSTGRES_BIN=dir another PostgreSQL than the newest that
+# is installed; "postgres" or "mysql" as the last argument of start or hold starts only that one.
 set -euo pipefail
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 unset "${!PG@}" "${!MYSQL@}" # what the caller's shell says of other databases must not reach the clients here
@@ -62,6 +63,10 @@ folder() {
 # The newest PostgreSQL of Debian's layout, else the one in PATH; fails when there is none.
 postgres_bin() {
     local bin
+    if [ -n "${ENGINES_POSTGRES_BIN:-}" ]; then
+        echo "$ENGINES_POSTGRES_BIN"
+        return
+    fi
     while read -r bin; do
         if [ -x "$bin/initdb" ] && [ -x "$bin/postgres" ]; then
             echo "$bin"

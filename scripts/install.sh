@@ -35,29 +35,33 @@ need_tool() {
     command -v "$1" >/dev/null || die "$1 is missing. Install it with: $(as_root)apt-get install $2"
 }
 
-# The command that brings Rust: rustup where the distribution has it, else its own compiler when that is new enough.
+# How to get Rust $1: rustup where the distribution has it, else its own compiler when that is new enough.
 how_to_install_rust() {
     local packaged
     packaged=$(candidate rustc | sed 's/[+~-].*//')
     if [ -n "$(candidate rustup)" ]; then
-        echo "$(as_root)apt-get install rustup && rustup default stable"
+        echo "Install it with: $(as_root)apt-get install rustup && rustup default stable"
     elif [ -n "$packaged" ] && is_at_least "$packaged" "$1"; then
-        echo "$(as_root)apt-get install cargo"
+        echo "Install it with: $(as_root)apt-get install cargo"
+    elif [ -z "$packaged" ]; then
+        # A machine that has not fetched its lists of packages yet.
+        echo "Install it with: $(as_root)apt-get update && $(as_root)apt-get install rustup && rustup default stable"
     else
-        echo "rustup default stable (this distribution packages neither rustup nor Rust $1: get rustup as www.rust-lang.org/tools/install says)"
+        echo "This distribution packages Rust $packaged and no rustup: install rustup as www.rust-lang.org/tools/install says, then type: rustup default stable"
     fi
 }
 
 need_rust() {
     local wanted have
     wanted=$(sed -n 's/^rust-version = "\([0-9.]*\)".*/\1/p' Cargo.toml)
-    command -v cargo >/dev/null || die "Rust $wanted or newer is missing. Install it with: $(how_to_install_rust "$wanted")"
-    have=$(cargo --version | cut -d ' ' -f 2)
+    command -v cargo >/dev/null || die "Rust $wanted or newer is missing. $(how_to_install_rust "$wanted")"
+    have=$(cargo --version | cut -d ' ' -f 2) ||
+        die "cargo does not run, see above. A missing toolchain is installed with: rustup toolchain install stable"
     is_at_least "$have" "$wanted" && return
     if command -v rustup >/dev/null; then
         die "Rust $wanted or newer is needed, this is $have. Update it with: rustup update stable"
     fi
-    die "Rust $wanted or newer is needed, this is $have. Install it with: $(how_to_install_rust "$wanted")"
+    die "Rust $wanted or newer is needed, this is $have. $(how_to_install_rust "$wanted")"
 }
 
 # Packages whose names differ between releases: the first set of which apt-get knows all.
@@ -94,7 +98,10 @@ install_missing() {
     "${run[@]}" update -q
     for name in "${missing[@]}"; do
         case "$name" in
-        postgres) packages+=(postgresql) ;;
+        postgres)
+            say "Debian's package of PostgreSQL also makes a cluster of its own; it is not used here"
+            packages+=(postgresql)
+            ;;
         # The core packages hold the programs and start no server of their own.
         mysql)
             name=$(first_known 'mariadb-server-core mariadb-client-core' mariadb-server)

@@ -6,10 +6,9 @@
 -- and mail addresses end in the reserved example domains.
 
 SET NAMES utf8mb4;
-SET time_zone = '+00:00';
 SET sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,ONLY_FULL_GROUP_BY';
--- MySQL's default; without it older MariaDB gives the first TIMESTAMP of a table a default of its own.
-/*M! SET SESSION explicit_defaults_for_timestamp = ON */;
+-- For MariaDB what MySQL does by itself: a TIMESTAMP without a default gets none.
+SET time_zone = '+00:00' /*M!, explicit_defaults_for_timestamp = ON */;
 
 CREATE TABLE locations (
     id            INT PRIMARY KEY AUTO_INCREMENT,

@@ -3,6 +3,8 @@
 pub mod chain;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
+#[cfg(test)]
+mod cqrs;
 pub mod snapshots;
 pub mod sqlite;
 

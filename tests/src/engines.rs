@@ -3,6 +3,9 @@
 //! script stops them when the pipe to its standard input closes.
 
 use events::IntegrationKind;
+use events::integration::SslMode;
+use infra::databases::Credentials;
+use infra::secret::Secret;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -30,24 +33,13 @@ struct Client {
 /// The PostgreSQL of this test process.
 pub fn postgres() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let settings = start("postgres");
-        let [port, socket, admin] = ["PORT", "SOCKET", "ADMIN"].map(|name| settings.get("POSTGRES", name));
-        let program = format!("{}/psql", settings.get("POSTGRES", "BIN"));
-        let arguments = format!("-X -q -A -t -v ON_ERROR_STOP=1 -h {socket} -p {port} -U {admin} -d");
-        settings.engine(IntegrationKind::Postgres, "POSTGRES", program, &arguments)
-    })
+    ENGINE.get_or_init(|| start("postgres").running(IntegrationKind::Postgres))
 }
 
 /// The MariaDB of this test process.
 pub fn mysql() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
-    ENGINE.get_or_init(|| {
-        let settings = start("mysql");
-        let [socket, admin] = ["SOCKET", "ADMIN"].map(|name| settings.get("MYSQL", name));
-        let arguments = format!("--no-defaults --default-character-set=utf8mb4 --batch --skip-column-names --socket={socket} --user={admin}");
-        settings.engine(IntegrationKind::Mysql, "MYSQL", "mariadb".to_owned(), &arguments)
-    })
+    ENGINE.get_or_init(|| start("mysql").running(IntegrationKind::Mysql))
 }
 
 pub fn engine(kind: IntegrationKind) -> &'static Engine {
@@ -58,6 +50,17 @@ pub fn engine(kind: IntegrationKind) -> &'static Engine {
 }
 
 impl Engine {
+    /// An engine that somebody else started and that the environment describes, as `scripts/engines.sh` writes it.
+    pub fn running(kind: IntegrationKind) -> Option<Engine> {
+        let settings = Settings(std::env::vars().collect());
+        let prefix = match kind {
+            IntegrationKind::Postgres => "POSTGRES",
+            IntegrationKind::Mysql => "MYSQL",
+        };
+        std::env::var(format!("{prefix}_PORT")).ok()?;
+        Some(settings.running(kind))
+    }
+
     /// Creates a database of its own name, runs `sql` in it and returns the name.
     pub fn database(&self, sql: &str) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(1);
@@ -77,6 +80,71 @@ impl Engine {
         match self.kind {
             IntegrationKind::Postgres => self.database(include_str!("../../demo/postgres/clinic.sql")),
             IntegrationKind::Mysql => self.database(include_str!("../../demo/mysql/clinic.sql")),
+        }
+    }
+
+    /// A user who may read all of this database, and nothing else.
+    pub fn reader(&self, database: &str) -> Credentials {
+        let user = format!("reader_of_{database}");
+        self.admin_sql(
+            database,
+            &match self.kind {
+                IntegrationKind::Postgres => format!(
+                    "CREATE ROLE {user} LOGIN PASSWORD 'secret';
+                     GRANT SELECT ON ALL TABLES IN SCHEMA public TO {user}"
+                ),
+                IntegrationKind::Mysql => format!(
+                    "CREATE USER {user} IDENTIFIED BY 'secret';
+                     GRANT SELECT, SHOW VIEW, TRIGGER ON {database}.* TO {user}"
+                ),
+            },
+        );
+        self.credentials(database, &user, "secret")
+    }
+
+    /// A user who may read and write all of this database, and nothing else.
+    pub fn owner(&self, database: &str) -> Credentials {
+        static NUMBER: AtomicU32 = AtomicU32::new(1);
+        let user = format!("owner_{}_of_{database}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let grants = match self.kind {
+            IntegrationKind::Postgres => format!(
+                "CREATE ROLE {user} LOGIN PASSWORD 'secret';
+                 GRANT ALL ON ALL TABLES IN SCHEMA public TO {user};
+                 GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {user}"
+            ),
+            IntegrationKind::Mysql => {
+                format!("CREATE USER {user} IDENTIFIED BY 'secret'; GRANT ALL ON {database}.* TO {user}")
+            }
+        };
+        self.admin_sql(database, &grants);
+        self.credentials(database, &user, "secret")
+    }
+
+    /// A user who may do everything, over TCP.
+    pub fn admin(&self, database: &str) -> Credentials {
+        let user = format!("admin_of_{database}");
+        self.admin_sql(
+            database,
+            &match self.kind {
+                IntegrationKind::Postgres => format!("CREATE ROLE {user} SUPERUSER LOGIN PASSWORD 'secret'"),
+                IntegrationKind::Mysql => format!(
+                    "CREATE USER {user} IDENTIFIED BY 'secret'; GRANT ALL ON *.* TO {user} WITH GRANT OPTION"
+                ),
+            },
+        );
+        self.credentials(database, &user, "secret")
+    }
+
+    /// Credentials over verified TLS.
+    pub fn credentials(&self, database: &str, user: &str, password: &str) -> Credentials {
+        Credentials {
+            host: self.host.to_owned(),
+            port: self.port,
+            database: database.to_owned(),
+            user: user.to_owned(),
+            password: Secret::new(password.to_owned()),
+            sslmode: SslMode::VerifyFull,
+            ca_pem: Some(self.ca_pem.clone()),
         }
     }
 
@@ -128,6 +196,25 @@ impl Settings {
     fn value(&self, name: &str) -> &str {
         let found = self.0.iter().find(|(known, _)| known == name);
         &found.unwrap_or_else(|| panic!("scripts/engines.sh printed no {name}")).1
+    }
+
+    fn running(&self, kind: IntegrationKind) -> Engine {
+        match kind {
+            IntegrationKind::Postgres => {
+                let [port, socket, admin] =
+                    ["PORT", "SOCKET", "ADMIN"].map(|name| self.get("POSTGRES", name));
+                let program = format!("{}/psql", self.get("POSTGRES", "BIN"));
+                let arguments = format!("-X -q -A -t -v ON_ERROR_STOP=1 -h {socket} -p {port} -U {admin} -d");
+                self.engine(kind, "POSTGRES", program, &arguments)
+            }
+            IntegrationKind::Mysql => {
+                let [socket, admin] = ["SOCKET", "ADMIN"].map(|name| self.get("MYSQL", name));
+                let arguments = format!(
+                    "--no-defaults --default-character-set=utf8mb4 --batch --skip-column-names --socket={socket} --user={admin}"
+                );
+                self.engine(kind, "MYSQL", "mariadb".to_owned(), &arguments)
+            }
+        }
     }
 
     fn engine(&self, kind: IntegrationKind, prefix: &str, program: String, arguments: &str) -> Engine {
@@ -184,6 +271,7 @@ fn client(program: &str) -> Command {
 mod tests {
     use super::{Engine, client, engine, hold, mysql, postgres};
     use events::IntegrationKind;
+    use infra::databases::Credentials;
     use std::io::Write;
     use std::path::Path;
 
@@ -234,27 +322,15 @@ mod tests {
     fn an_engine_lets_a_user_in_by_verified_tls_and_not_without() {
         for kind in IntegrationKind::ALL {
             let engine = engine(kind);
-            let database = engine.database("");
-            let (with_tls, without) = match kind {
-                IntegrationKind::Postgres => {
-                    let role = format!("CREATE ROLE visitor_{database} LOGIN PASSWORD 'secret'");
-                    engine.admin_sql(&database, &role);
-                    (
-                        log_in_to_postgres(engine, &database, true),
-                        log_in_to_postgres(engine, &database, false),
-                    )
-                }
-                IntegrationKind::Mysql => {
-                    let user = format!("visitor_{database}");
-                    let account = format!(
-                        "CREATE USER {user} IDENTIFIED BY 'secret'; GRANT SELECT ON {database}.* TO {user}"
-                    );
-                    engine.admin_sql(&database, &account);
-                    (log_in_to_mysql(engine, &database, true), log_in_to_mysql(engine, &database, false))
-                }
-            };
-            assert!(with_tls, "{kind:?}");
-            assert!(!without, "{kind:?}");
+            let database = engine.database("CREATE TABLE a (id int)");
+            for user in [engine.reader(&database), engine.admin(&database)] {
+                let log_in = |tls| match kind {
+                    IntegrationKind::Postgres => log_in_to_postgres(engine, &user, tls),
+                    IntegrationKind::Mysql => log_in_to_mysql(engine, &user, tls),
+                };
+                assert!(log_in(true), "{kind:?} {}", user.user);
+                assert!(!log_in(false), "{kind:?} {}", user.user);
+            }
         }
     }
 
@@ -273,32 +349,36 @@ mod tests {
         }
     }
 
-    fn log_in_to_postgres(engine: &Engine, database: &str, tls: bool) -> bool {
-        let port = engine.port;
+    fn log_in_to_postgres(engine: &Engine, user: &Credentials, tls: bool) -> bool {
+        let Credentials { host, port, database, user, password, .. } = user;
         let sslmode = if tls { "verify-full" } else { "disable" };
-        let to =
-            format!("host=localhost port={port} dbname={database} user=visitor_{database} sslmode={sslmode}");
-        let mut ca = tempfile::NamedTempFile::new().unwrap();
-        ca.write_all(engine.ca_pem.as_bytes()).unwrap();
-        let login = client(&engine.client.program)
-            .env("PGPASSWORD", "secret")
-            .env("PGSSLROOTCERT", ca.path())
-            .args(["-X", "-c", "SELECT 1", &to])
-            .output();
-        login.unwrap().status.success()
+        let to = format!("host={host} port={port} dbname={database} user={user} sslmode={sslmode}");
+        let ca = ca_file(engine);
+        let mut command = client(&engine.client.program);
+        command.env("PGPASSWORD", password.expose()).env("PGSSLROOTCERT", ca.path());
+        command.args(["-X", "-c", "SELECT id FROM a", &to]).output().unwrap().status.success()
     }
 
-    fn log_in_to_mysql(engine: &Engine, database: &str, tls: bool) -> bool {
-        let mut ca = tempfile::NamedTempFile::new().unwrap();
-        ca.write_all(engine.ca_pem.as_bytes()).unwrap();
+    fn log_in_to_mysql(engine: &Engine, user: &Credentials, tls: bool) -> bool {
+        let Credentials { host, port, database, user, password, .. } = user;
+        let ca = ca_file(engine);
         let mut command = client(&engine.client.program);
-        command.args(["--no-defaults", "--host=localhost", "--protocol=tcp", "--password=secret"]);
-        command.arg(format!("--port={}", engine.port)).arg(format!("--user=visitor_{database}"));
+        command
+            .args(["--no-defaults", "--protocol=tcp"])
+            .arg(format!("--host={host}"))
+            .arg(format!("--port={port}"));
+        command.arg(format!("--user={user}")).arg(format!("--password={}", password.expose()));
         if tls {
             command.arg(format!("--ssl-ca={}", ca.path().display())).arg("--ssl-verify-server-cert");
         } else {
             command.arg("--ssl=0");
         }
-        command.args(["-e", "SELECT 1", database]).output().unwrap().status.success()
+        command.args(["-e", "SELECT id FROM a", database]).output().unwrap().status.success()
+    }
+
+    fn ca_file(engine: &Engine) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(engine.ca_pem.as_bytes()).unwrap();
+        file
     }
 }

@@ -1,3 +1,11 @@
 //! What the tests and the sample story share.
 
 pub mod engines;
+pub mod http;
+pub mod site;
+pub mod story;
+
+#[cfg(test)]
+mod clinic;
+#[cfg(test)]
+mod local_story;

@@ -4,9 +4,9 @@
 use crate::engines;
 use domain::arguments::Bound;
 use domain::catalog::{Catalog, Indexed, ObjectKind, RelationshipKind};
-use events::{IntegrationKind, OrganizationId};
 use events::integration::SslMode;
 use events::skill::{Action, Bind, Column, FieldType, Parameter, Shape, Source, Statement};
+use events::{IntegrationKind, OrganizationId};
 use infra::databases::checks::{CheckName, Status, run_checks};
 use infra::databases::dial::Dialer;
 use infra::databases::driver::{Connection, Credentials, Drivers, Session};
@@ -61,7 +61,14 @@ fn shape(field_type: FieldType) -> Shape {
     }
 }
 
-fn statement(action: Action, object: &str, text: &str, binds: usize, columns: usize, limit: u32) -> Statement {
+fn statement(
+    action: Action,
+    object: &str,
+    text: &str,
+    binds: usize,
+    columns: usize,
+    limit: u32,
+) -> Statement {
     let parameter = |at: usize| Parameter {
         name: format!("p{at}"),
         source: Source::Model,
@@ -160,7 +167,8 @@ async fn every_type_comes_back_as_the_contract_writes_it() {
         assert_eq!(rows.map(|rows| rows.rows), Ok(vec![vec![expected]]), "{expression}");
     }
     // What text would have been needed for is a changed schema, not a crash.
-    let error = connection.read(&read_statement("SELECT 'a'::tsvector", 0, 5), &[], soon()).await.unwrap_err();
+    let error =
+        connection.read(&read_statement("SELECT 'a'::tsvector", 0, 5), &[], soon()).await.unwrap_err();
     assert_eq!(error.fault, Fault::SchemaMismatch);
 }
 
@@ -187,7 +195,11 @@ async fn arguments_arrive_as_they_were_given() {
         ("public.mood", text("it's \"ok\""), json!("it's \"ok\"")),
         ("jsonb", text("{\"a\":1}"), json!({"a": 1})),
         ("bytea", Bound::Binary(vec![0, 1, 255]), json!("AAH/")),
-        ("text[]", Bound::Array(vec![text(nasty), Bound::Null, text("NULL"), text("")]), json!([nasty, null, "NULL", ""])),
+        (
+            "text[]",
+            Bound::Array(vec![text(nasty), Bound::Null, text("NULL"), text("")]),
+            json!([nasty, null, "NULL", ""]),
+        ),
         ("public.mood[]", Bound::Array(vec![text("it's \"ok\"")]), json!(["it's \"ok\""])),
         ("bytea[]", Bound::Array(vec![Bound::Binary(vec![92, 34])]), json!(["XCI="])),
         ("int4[]", Bound::Array(Vec::new()), json!([])),
@@ -197,7 +209,8 @@ async fn arguments_arrive_as_they_were_given() {
         let rows = connection.read(&statement, std::slice::from_ref(&bound), soon()).await;
         assert_eq!(rows.map(|rows| rows.rows), Ok(vec![vec![expected]]), "{cast} {bound:?}");
     }
-    let error = connection.read(&read_statement("SELECT $1::int4", 1, 5), &[text("x")], soon()).await.unwrap_err();
+    let error =
+        connection.read(&read_statement("SELECT $1::int4", 1, 5), &[text("x")], soon()).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::ConstraintViolated, Some(*b"22P02")));
     assert!(connection.is_usable());
 }
@@ -301,7 +314,8 @@ async fn a_write_commits_exactly_one_row_and_returns_it() {
     let everything = update("UPDATE public.bookings SET note = $1::text WHERE id > $2::int4");
     let written = connection.write(&everything, &binds(0), soon()).await.unwrap();
     assert_eq!(written.matched, 2);
-    let notes = engines::postgres().run_sql("live_write", "SELECT string_agg(note, ',' ORDER BY id) FROM bookings");
+    let notes =
+        engines::postgres().run_sql("live_write", "SELECT string_agg(note, ',' ORDER BY id) FROM bookings");
     assert_eq!(notes.trim(), "new,b");
     assert!(connection.is_usable());
 }
@@ -312,14 +326,27 @@ async fn a_refused_write_names_its_reason_and_changes_nothing() {
     let mut connection = open(&credentials, Session::ReadWrite).await;
     let cases = [
         ("INSERT INTO public.bookings VALUES ($2::int4, $1::text, 1)", Fault::ConstraintViolated, *b"23505"),
-        ("INSERT INTO public.bookings VALUES (7, $1::text, $2::int4 - 1)", Fault::ConstraintViolated, *b"23514"),
-        ("INSERT INTO public.bookings VALUES (NULL, $1::text, $2::int4)", Fault::ConstraintViolated, *b"23502"),
+        (
+            "INSERT INTO public.bookings VALUES (7, $1::text, $2::int4 - 1)",
+            Fault::ConstraintViolated,
+            *b"23514",
+        ),
+        (
+            "INSERT INTO public.bookings VALUES (NULL, $1::text, $2::int4)",
+            Fault::ConstraintViolated,
+            *b"23502",
+        ),
         // Only COMMIT finds this one.
-        ("INSERT INTO public.guests SELECT length($1::text), 98 + $2::int4", Fault::ConstraintViolated, *b"23503"),
+        (
+            "INSERT INTO public.guests SELECT length($1::text), 98 + $2::int4",
+            Fault::ConstraintViolated,
+            *b"23503",
+        ),
         ("INSERT INTO public.nowhere VALUES ($1::text, $2::int4)", Fault::SchemaMismatch, *b"42P01"),
     ];
     for (sql, fault, sqlstate) in cases {
-        let error = connection.write(&update(sql), &[text("x"), Bound::Integer(1)], soon()).await.unwrap_err();
+        let error =
+            connection.write(&update(sql), &[text("x"), Bound::Integer(1)], soon()).await.unwrap_err();
         assert_eq!((error.fault, error.sqlstate), (fault, Some(sqlstate)), "{sql}");
         assert!(!error.advice.contains("bookings"), "server text must not pass");
         assert!(connection.is_usable());
@@ -452,10 +479,15 @@ async fn a_schema_is_read_with_its_types_keys_indexes_relationships_and_triggers
     assert_eq!(customers.comment.as_deref(), Some("who calls"));
     assert_eq!(customers.primary_key, ["id"]);
     assert_eq!(customers.unique_keys, [["phone"]]);
-    let indexes: Vec<_> = customers.indexes.iter().map(|index| (index.name.as_str(), index.columns.join(","))).collect();
+    let indexes: Vec<_> =
+        customers.indexes.iter().map(|index| (index.name.as_str(), index.columns.join(","))).collect();
     assert_eq!(
         indexes,
-        [("by_name", "name,id".into()), ("customers_phone_key", "phone".into()), ("customers_pkey", "id".into())]
+        [
+            ("by_name", "name,id".into()),
+            ("customers_phone_key", "phone".into()),
+            ("customers_pkey", "id".into())
+        ]
     );
     let id = customers.field("id").unwrap();
     assert!(id.generated && id.has_default && !id.nullable);
@@ -477,7 +509,8 @@ async fn a_schema_is_read_with_its_types_keys_indexes_relationships_and_triggers
     assert_eq!(tags.cast.as_deref(), Some("text[]"));
     let lower = customers.field("lower_name").unwrap();
     assert!(lower.generated && !lower.has_default);
-    let triggers: Vec<_> = customers.triggers.iter().map(|t| (t.name.as_str(), t.on_insert, t.on_update, t.on_delete)).collect();
+    let triggers: Vec<_> =
+        customers.triggers.iter().map(|t| (t.name.as_str(), t.on_insert, t.on_update, t.on_delete)).collect();
     assert_eq!(triggers, [("audit", true, true, false)]);
 
     let orders = all.object("sales.orders").unwrap();
@@ -489,11 +522,17 @@ async fn a_schema_is_read_with_its_types_keys_indexes_relationships_and_triggers
     assert_eq!(orders.field("placed").unwrap().shape.native_type, "timestamp(3) with time zone");
     assert_eq!(orders.field("where_from").unwrap().shape.field_type, FieldType::Other);
     let edge = orders.relationships.iter().find(|edge| edge.kind == RelationshipKind::BelongsTo).unwrap();
-    assert_eq!((edge.target.as_str(), edge.fields.as_slice()), ("customers", ["customer_id".to_owned()].as_slice()));
+    assert_eq!(
+        (edge.target.as_str(), edge.fields.as_slice()),
+        ("customers", ["customer_id".to_owned()].as_slice())
+    );
     assert_eq!((edge.on_delete.as_deref(), edge.on_update.as_deref()), (Some("CASCADE"), Some("SET NULL")));
     let lines = all.object("sales.lines").unwrap();
     let edge = lines.relationships.iter().find(|edge| edge.kind == RelationshipKind::BelongsTo).unwrap();
-    assert_eq!((edge.fields.join(","), edge.target_fields.join(",")), ("region,number".into(), "region,number".into()));
+    assert_eq!(
+        (edge.fields.join(","), edge.target_fields.join(",")),
+        ("region,number".into(), "region,number".into())
+    );
     assert_eq!(lines.unique_keys, [["line", "number"]]);
     assert_eq!(all.object("sales.parts").unwrap().field("day").unwrap().indexed, Indexed::Leading);
     assert_eq!(all.object("open_orders").unwrap().kind, ObjectKind::View);
@@ -558,7 +597,10 @@ async fn the_checks_pass_warn_and_fail_where_they_should() {
     let mut untrusted = credentials.clone();
     untrusted.ca_pem = None;
     assert_eq!(status(&untrusted).await.2[0].detail, "tls_untrusted");
-    engine.run_sql("postgres", "DROP DATABASE live_checks WITH (FORCE); DROP ROLE live_reader; DROP ROLE live_nobody");
+    engine.run_sql(
+        "postgres",
+        "DROP DATABASE live_checks WITH (FORCE); DROP ROLE live_reader; DROP ROLE live_nobody",
+    );
 }
 
 #[tokio::test]
@@ -592,7 +634,9 @@ fn pools(credentials: &Credentials) -> (Arc<Pools>, PoolKey, CredentialSource) {
 }
 
 fn connections(database: &str) -> u32 {
-    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'bindery'");
+    let sql = format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'bindery'"
+    );
     engines::postgres().run_sql("postgres", &sql).trim().parse().unwrap()
 }
 

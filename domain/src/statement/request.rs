@@ -62,6 +62,29 @@ impl Request {
     }
 }
 
+impl From<&Binding> for Request {
+    /// The request that a checked binding came from, so that a review can compile it again.
+    fn from(binding: &Binding) -> Self {
+        let input = |input: &Input| RequestInput {
+            param: input.param.clone(),
+            arg: input.arg.clone(),
+            required: Some(input.required),
+            description: input.description.clone(),
+            source: input.source,
+            value: input.value.clone(),
+        };
+        Self {
+            operation: binding.operation.clone(),
+            inputs: binding.inputs.iter().map(input).collect(),
+            projection: binding.projection.clone(),
+            order_by: binding.order_by.iter().map(|order| (order.column.clone(), order.direction)).collect(),
+            limit: Some(binding.limit),
+            key_column: binding.key_column.clone(),
+            key_param: binding.key_param.clone(),
+        }
+    }
+}
+
 /// Longest tool name in characters.
 const SLUG_MAX: usize = 40;
 
@@ -128,29 +151,6 @@ mod tests {
     fn a_name_without_letters_has_no_slug() {
         for name in ["", "123", "日本", "___"] {
             assert_eq!(slug(name), None, "{name}");
-        }
-    }
-}
-
-impl From<&Binding> for Request {
-    /// The request that a checked binding came from, so that a review can compile it again.
-    fn from(binding: &Binding) -> Self {
-        let input = |input: &Input| RequestInput {
-            param: input.param.clone(),
-            arg: input.arg.clone(),
-            required: Some(input.required),
-            description: input.description.clone(),
-            source: input.source,
-            value: input.value.clone(),
-        };
-        Self {
-            operation: binding.operation.clone(),
-            inputs: binding.inputs.iter().map(input).collect(),
-            projection: binding.projection.clone(),
-            order_by: binding.order_by.iter().map(|order| (order.column.clone(), order.direction)).collect(),
-            limit: Some(binding.limit),
-            key_column: binding.key_column.clone(),
-            key_param: binding.key_param.clone(),
         }
     }
 }

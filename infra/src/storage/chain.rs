@@ -243,3 +243,7 @@ impl<'o> Verifier<'o> {
         Verified { events: at.seq.0, head: head.seq, head_hash: head.hash, first_bad }
     }
 }
+
+#[cfg(test)]
+#[path = "chain_tests.rs"]
+mod tests;

@@ -4,24 +4,37 @@ use domain::catalog::{ObjectKind, Privileges};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// In the order they were put.
 #[derive(Default)]
-struct InMemory(Mutex<(BTreeMap<(String, String), Vec<u8>>, Vec<String>, usize)>);
+struct InMemory(Mutex<Kept>);
+
+#[derive(Default)]
+struct Kept {
+    bytes: BTreeMap<(String, String), Vec<u8>>,
+    /// In the order they were put.
+    addresses: Vec<String>,
+    reads: usize,
+}
+
+impl InMemory {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.0.lock().expect("kept")
+    }
+}
 
 #[async_trait]
 impl Artefacts for InMemory {
     async fn put(&self, organization: &OrganizationId, bytes: &[u8]) -> Result<String, StoreError> {
         let address = hex::encode(Sha256::digest(bytes));
-        let mut kept = self.0.lock().expect("kept");
-        kept.0.insert((organization.0.clone(), address.clone()), bytes.to_vec());
-        kept.1.push(address.clone());
+        let mut kept = self.kept();
+        kept.bytes.insert((organization.0.clone(), address.clone()), bytes.to_vec());
+        kept.addresses.push(address.clone());
         Ok(address)
     }
 
     async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
-        let mut kept = self.0.lock().expect("kept");
-        kept.2 += 1;
-        Ok(kept.0.get(&(organization.0.clone(), address.to_owned())).cloned())
+        let mut kept = self.kept();
+        kept.reads += 1;
+        Ok(kept.bytes.get(&(organization.0.clone(), address.to_owned())).cloned())
     }
 }
 
@@ -69,14 +82,14 @@ async fn the_manifest_comes_last_and_equal_chunks_are_stored_once() {
     let snapshots = Snapshots::new(artefacts.clone());
     let before = catalog(640);
     let first = snapshots.store(&acme(), before.clone()).await.expect("stores");
-    assert_eq!(artefacts.0.lock().expect("kept").1.last(), Some(&first));
-    assert_eq!(artefacts.0.lock().expect("kept").0.len(), 11);
+    assert_eq!(artefacts.kept().addresses.last(), Some(&first));
+    assert_eq!(artefacts.kept().bytes.len(), 11);
 
     let mut after = Catalog::clone(&before);
     after.objects[100].comment = None;
     let second = snapshots.store(&acme(), Arc::new(after)).await.expect("stores");
     assert_ne!(first, second);
-    assert_eq!(artefacts.0.lock().expect("kept").0.len(), 13, "one chunk and one manifest more");
+    assert_eq!(artefacts.kept().bytes.len(), 13, "one chunk and one manifest more");
 }
 
 #[tokio::test]
@@ -87,7 +100,7 @@ async fn a_catalog_in_memory_is_not_read_again_and_belongs_to_its_organization()
     for _ in 0..3 {
         snapshots.load(&acme(), &root).await.expect("loads");
     }
-    assert_eq!(artefacts.0.lock().expect("kept").2, 0);
+    assert_eq!(artefacts.kept().reads, 0);
     let refused = snapshots.load(&"other".into(), &root).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
 }
@@ -96,8 +109,8 @@ async fn a_catalog_in_memory_is_not_read_again_and_belongs_to_its_organization()
 async fn a_missing_chunk_is_an_error_and_not_a_smaller_schema() {
     let artefacts = Arc::new(InMemory::default());
     let root = Snapshots::new(artefacts.clone()).store(&acme(), catalog(200)).await.expect("stores");
-    let chunk = artefacts.0.lock().expect("kept").1[1].clone();
-    artefacts.0.lock().expect("kept").0.remove(&("acme".to_owned(), chunk));
+    let chunk = artefacts.kept().addresses[1].clone();
+    artefacts.kept().bytes.remove(&("acme".to_owned(), chunk));
     let refused = Snapshots::new(artefacts).load(&acme(), &root).await;
     assert!(matches!(refused, Err(StoreError::Corrupt { .. })), "{refused:?}");
 }

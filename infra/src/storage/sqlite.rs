@@ -25,7 +25,9 @@ use schema::unavailable;
 use sqlx::sqlite::SqlitePool;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use warm::Warm;
+use watch::Confirmed;
 use writer::Writer;
 
 pub struct SqliteStore {
@@ -33,6 +35,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
     warm: Arc<Warm>,
+    confirmed: Confirmed,
     /// Tells this process's running answers from those that a dead one left behind.
     process: String,
 }
@@ -41,12 +44,17 @@ impl SqliteStore {
     /// Opens `bindery.db` in this folder and creates both, for nobody else to read, when they are missing. Must be
     /// called inside a tokio runtime; the tasks end when the store is dropped.
     pub async fn open(data_dir: &Path) -> Result<Arc<Self>, StoreError> {
+        Self::open_trusting(data_dir, watch::TRUSTED).await
+    }
+
+    async fn open_trusting(data_dir: &Path, trusted: Duration) -> Result<Arc<Self>, StoreError> {
         let path = schema::prepare(data_dir).await?;
         let warm = Arc::new(Warm::default());
         let store = Arc::new(Self {
             readers: schema::readers(&path).await?,
             writer: Writer::start(path.clone(), warm.clone()),
             warm,
+            confirmed: Confirmed::now(trusted),
             process: uuid::Uuid::new_v4().simple().to_string(),
             path,
         });
@@ -92,7 +100,7 @@ impl SqliteStore {
         organization: &OrganizationId,
         seq: Seq,
     ) -> Result<Arc<Organization>, StoreError> {
-        if let Some(state) = self.warm.get(organization).filter(|state| state.head >= seq) {
+        if let Some(state) = self.warm_state(organization).filter(|state| state.head >= seq) {
             return Ok(state);
         }
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
@@ -169,7 +177,7 @@ impl EventLog for SqliteStore {
     }
 
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>> {
-        self.warm.get(organization)
+        self.warm.get(organization).filter(|_| self.confirmed.holds())
     }
 
     async fn verify(&self, organization: &OrganizationId) -> Result<Verified, StoreError> {

@@ -38,11 +38,14 @@ pub(super) async fn introspect(
 /// All queries see the same instant, so that no column belongs to a table that is not there.
 async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, Failure> {
     execute(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let timeout = format!(
-        "SELECT pg_catalog.set_config('statement_timeout', '{}', true)",
+    // A catalog that was never analyzed makes the planner take thousands of tables for one and loop over all of them
+    // for each; hashing is never far from the best plan here.
+    let settings = format!(
+        "SELECT pg_catalog.set_config('statement_timeout', '{}', true), \
+         pg_catalog.set_config('enable_nestloop', 'off', true), pg_catalog.set_config('jit', 'off', true)",
         limits::DISCOVERY_TIMEOUT.as_millis()
     );
-    client.query_typed(&timeout, &[]).await?;
+    client.query_typed(&settings, &[]).await?;
 
     let types = read_types(client).await?;
     let mut builder = Builder::new(types);
@@ -79,8 +82,15 @@ async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Re
 
 async fn read_types(client: &Client) -> Result<Types, Failure> {
     let mut types = Types::default();
-    each(client, &queries::types(), |row| {
+    each(client, &queries::native_types(), |row| {
         let mut row = Fields::new(row);
+        types.insert_native(row.next()?, row.next()?, row.next()?);
+        Ok(())
+    })
+    .await?;
+    let used = types.used();
+    for row in client.query_typed(queries::TYPES, &[(&used, Type::OID_ARRAY)]).await? {
+        let mut row = Fields::new(&row);
         let oid = row.next()?;
         types.insert(
             oid,
@@ -98,15 +108,7 @@ async fn read_types(client: &Client) -> Result<Types, Failure> {
                 labels: row.next()?,
             },
         );
-        Ok(())
-    })
-    .await?;
-    each(client, &queries::native_types(), |row| {
-        let mut row = Fields::new(row);
-        types.insert_native(row.next()?, row.next()?, row.next()?);
-        Ok(())
-    })
-    .await?;
+    }
     Ok(types)
 }
 

@@ -40,22 +40,29 @@ fn create_private(data_dir: &Path, path: &Path) -> std::io::Result<()> {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    if layout(connection).await? == STEPS.len() {
+        return Ok(());
+    }
     // Two processes may open a new file at once; the second finds the work done.
-    sqlx::raw_sql("BEGIN EXCLUSIVE").execute(&mut *connection).await.map_err(unavailable)?;
-    let version: i64 =
-        sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut *connection).await.map_err(unavailable)?;
-    let done = usize::try_from(version).ok().filter(|done| *done <= STEPS.len());
-    let Some(done) = done else {
-        return Err(StoreError::Unavailable(format!(
-            "the file has layout {version} and this release knows {}: it was written by a newer release",
-            STEPS.len()
-        )));
-    };
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(unavailable)?;
+    let done = layout(connection).await?;
     for step in &STEPS[done..] {
         sqlx::raw_sql(*step).execute(&mut *connection).await.map_err(unavailable)?;
     }
     sqlx::raw_sql("COMMIT").execute(&mut *connection).await.map_err(unavailable)?;
     Ok(())
+}
+
+/// Steps that the file has seen.
+async fn layout(connection: &mut SqliteConnection) -> Result<usize, StoreError> {
+    let version: i64 =
+        sqlx::query_scalar("PRAGMA user_version").fetch_one(connection).await.map_err(unavailable)?;
+    usize::try_from(version).ok().filter(|done| *done <= STEPS.len()).ok_or_else(|| {
+        let known = STEPS.len();
+        let reason =
+            format!("the file has layout {version} and this release knows {known}: a newer one wrote it");
+        StoreError::Unavailable(reason)
+    })
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {

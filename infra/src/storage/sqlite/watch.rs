@@ -5,11 +5,43 @@ use super::{SqliteStore, reader, schema};
 use crate::storage::StoreError;
 use events::{OrganizationId, Seq};
 use sqlx::sqlite::SqliteConnection;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A key that was minted beside is seen within a second; asking SQLite costs microseconds.
 const EVERY: Duration = Duration::from_millis(200);
+
+/// How long the state in memory is served after the head was last confirmed. Beyond that a revoked key might be
+/// taken, so everything is read from the file again, or refused when it cannot be.
+pub const TRUSTED: Duration = Duration::from_secs(60);
+
+/// When the head was last confirmed.
+pub struct Confirmed {
+    start: Instant,
+    /// Milliseconds after `start`.
+    at: AtomicU64,
+    trusted: Duration,
+}
+
+impl Confirmed {
+    pub fn now(trusted: Duration) -> Self {
+        Self { start: Instant::now(), at: AtomicU64::new(0), trusted }
+    }
+
+    pub fn confirm(&self) {
+        self.at.store(self.elapsed(), Ordering::Relaxed);
+    }
+
+    pub fn holds(&self) -> bool {
+        let ago = self.elapsed().saturating_sub(self.at.load(Ordering::Relaxed));
+        u128::from(ago) <= self.trusted.as_millis()
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 /// Ends with the store: the handle is weak.
 pub fn start(store: Weak<SqliteStore>) {
@@ -18,9 +50,12 @@ pub fn start(store: Weak<SqliteStore>) {
         loop {
             tokio::time::sleep(EVERY).await;
             let Some(store) = store.upgrade() else { break };
-            if let Err(error) = watcher.look(&store).await {
-                tracing::warn!(%error, "the log cannot be watched");
-                watcher = Watcher { connection: None, seen: None };
+            match watcher.look(&store).await {
+                Ok(()) => store.confirmed.confirm(),
+                Err(error) => {
+                    tracing::warn!(%error, "the log cannot be watched");
+                    watcher = Watcher { connection: None, seen: None };
+                }
             }
         }
     });

@@ -291,3 +291,59 @@ impl Task {
         Ok(Some(Committed { events, replayed: true, state }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::EventLog;
+    use crate::storage::conformance::{acme, append, commit, key};
+    use crate::storage::sqlite::SqliteStore;
+    use events::Seq;
+
+    #[tokio::test]
+    async fn a_commit_that_did_not_happen_is_unavailable_and_the_next_one_is_taken() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).await.expect("opens");
+        append(&*store, commit(&acme(), "before", vec![key("a")])).await;
+        let fail = store.writer.alone(|connection| {
+            Box::pin(async move {
+                connection.lock_handle().await.map_err(unavailable)?.set_commit_hook(|| false);
+                Ok(())
+            })
+        });
+        fail.await.expect("the next commit fails");
+        let refused = store.append(commit(&acme(), "lost", vec![key("b")])).await.err();
+        assert!(matches!(refused, Some(AppendError::Store(StoreError::Unavailable(_)))), "{refused:?}");
+        assert_eq!(store.warm_state(&acme()).map(|state| state.head), Some(Seq(1)));
+
+        let committed = append(&*store, commit(&acme(), "lost", vec![key("b")])).await;
+        assert_eq!((committed.replayed, committed.events[0].seq), (false, Seq(2)));
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_happened_although_its_answer_was_lost_is_answered_from_the_log() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = SqliteStore::open(folder.path()).await.expect("opens");
+        let committed = append(&*store, commit(&acme(), "happened", vec![key("a"), key("b")])).await;
+
+        let lost = StoreError::Unavailable("the answer of COMMIT".to_owned());
+        let warm = Arc::new(Warm::default());
+        let mut task = Task { path: folder.path().join(schema::FILE), warm: warm.clone(), connection: None };
+        let mut settled = async |command: &str| {
+            let (answer, answered) = oneshot::channel();
+            let appended = Appended {
+                organization: acme(),
+                command_id: command.into(),
+                events: committed.events.clone(),
+                replayed: false,
+            };
+            task.settle(Waiting::Append(appended, answer), &lost).await;
+            answered.await.expect("answers")
+        };
+        let found = settled("happened").await.expect("it happened");
+        assert_eq!((found.events, found.replayed), (committed.events.clone(), false));
+        assert_eq!(found.state.head, Seq(2));
+        assert_eq!(settled("did not happen").await.err(), Some(lost.clone().into()));
+        assert_eq!(warm.get(&acme()).map(|state| state.head), Some(Seq(2)));
+    }
+}

@@ -202,11 +202,8 @@ impl Builder {
             let primary_key = &object.primary_key;
             object.unique_keys.retain(|key| key != primary_key);
         }
-        finish(Catalog {
-            kind: IntegrationKind::Postgres,
-            default_schema: DEFAULT_SCHEMA.to_owned(),
-            objects,
-        })
+        Catalog { kind: IntegrationKind::Postgres, default_schema: DEFAULT_SCHEMA.to_owned(), objects }
+            .finish()
     }
 }
 
@@ -219,23 +216,4 @@ fn reaction(code: &str) -> Option<String> {
         _ => return None,
     };
     Some(reaction.to_owned())
-}
-
-/// Until `Catalog::finish` is here.
-fn finish(mut catalog: Catalog) -> Catalog {
-    catalog.objects.sort_by(|a, b| a.name.cmp(&b.name));
-    for object in &mut catalog.objects {
-        let keys: Vec<_> = object.keys().filter(|key| key.len() == 1).map(|key| key[0].clone()).collect();
-        let leading: Vec<_> = object.indexes.iter().map(|index| index.columns[0].clone()).collect();
-        for field in &mut object.fields {
-            field.indexed = if keys.contains(&field.name) {
-                Indexed::Unique
-            } else if leading.contains(&field.name) {
-                Indexed::Leading
-            } else {
-                Indexed::None
-            };
-        }
-    }
-    catalog
 }

@@ -1,4 +1,4 @@
-//! The catalog queries. Each starts from the same set of visible tables; none takes a parameter.
+//! The catalog queries. Each but one starts from the same set of visible tables.
 
 /// Tables, partitioned tables, views, materialized views and foreign tables that the user may read from, without
 /// partitions, with what it may do to the table as a whole. Evaluated once for each table and not for each column.
@@ -39,24 +39,7 @@ pub(super) fn columns() -> String {
     )
 }
 
-/// Every type that a visible column has, and what it is made of: elements of arrays, bases of domains.
-pub(super) fn types() -> String {
-    format!(
-        "WITH RECURSIVE used(oid) AS ( \
-            SELECT DISTINCT a.atttypid FROM {VISIBLE} v JOIN pg_catalog.pg_attribute a ON a.attrelid = v.oid \
-                WHERE a.attnum > 0 AND NOT a.attisdropped \
-            UNION SELECT p.oid FROM used u JOIN pg_catalog.pg_type t ON t.oid = u.oid \
-                CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS p(oid) WHERE p.oid <> 0) \
-         SELECT t.oid, t.typname::text, t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, t.typtype::text, \
-            t.typcategory::text, t.typelem, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault IS NOT NULL, \
-            pg_catalog.format_type(t.oid, -1), \
-            ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid \
-                ORDER BY e.enumsortorder) \
-         FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid"
-    )
-}
-
-/// Types with their lengths and precisions, as the engine writes them: few, while columns are many.
+/// Every type that a visible column has, with its length or precision, as the engine writes it.
 pub(super) fn native_types() -> String {
     format!(
         "SELECT u.atttypid, u.atttypmod, pg_catalog.format_type(u.atttypid, u.atttypmod) \
@@ -65,6 +48,19 @@ pub(super) fn native_types() -> String {
             WHERE a.attnum > 0 AND NOT a.attisdropped) u"
     )
 }
+
+/// The types `$1`, and what they are made of: elements of arrays, bases of domains.
+pub(super) const TYPES: &str = "\
+    WITH RECURSIVE used(oid) AS ( \
+        SELECT pg_catalog.unnest($1) \
+        UNION SELECT p.oid FROM used u JOIN pg_catalog.pg_type t ON t.oid = u.oid \
+            CROSS JOIN LATERAL (VALUES (t.typelem), (t.typbasetype)) AS p(oid) WHERE p.oid <> 0) \
+    SELECT t.oid, t.typname::text, t.typnamespace = 'pg_catalog'::pg_catalog.regnamespace, t.typtype::text, \
+        t.typcategory::text, t.typelem, t.typbasetype, t.typtypmod, t.typnotnull, t.typdefault IS NOT NULL, \
+        pg_catalog.format_type(t.oid, -1), \
+        ARRAY(SELECT e.enumlabel::text FROM pg_catalog.pg_enum e WHERE e.enumtypid = t.oid \
+            ORDER BY e.enumsortorder) \
+    FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid";
 
 /// Valid indexes that cover all rows. An index serves equality when it is a btree or a hash and compares its first
 /// column as the column itself does. Included columns are no keys; 0 stands for an expression.

@@ -1,7 +1,7 @@
 //! The engine's types and the normalized types they become.
 
 use events::skill::{FieldType, Shape};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 /// A row of `pg_type`.
 pub(super) struct EngineType {
@@ -50,6 +50,12 @@ impl Types {
 
     pub(super) fn insert_native(&mut self, oid: u32, modifier: i32, native: String) {
         self.native.insert((oid, modifier), native);
+    }
+
+    /// Types of columns, each once.
+    pub(super) fn used(&self) -> Vec<u32> {
+        let used: BTreeSet<u32> = self.native.keys().map(|(oid, _)| *oid).collect();
+        used.into_iter().collect()
     }
 
     pub(super) fn resolve(&mut self, oid: u32, modifier: i32) -> Resolved {

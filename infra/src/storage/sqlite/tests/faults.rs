@@ -190,3 +190,22 @@ async fn a_log_that_became_shorter_is_not_written_to() {
         "{refused:?}"
     );
 }
+
+#[tokio::test]
+async fn memory_is_not_trusted_when_the_head_was_not_confirmed_for_too_long() {
+    let backend = Sqlite::new();
+    let trusted = std::time::Duration::from_millis(1000);
+    let store = SqliteStore::open_trusting(backend.0.path(), trusted).await.expect("opens");
+    fill(&*store, &acme(), &[2]).await;
+    assert!(store.warm_state(&acme()).is_some());
+    // Nothing can be read through this table any more, whatever asks for it.
+    run(&backend, "ALTER TABLE heads RENAME TO gone").await;
+    let deadline = std::time::Instant::now() + trusted * 3;
+    while store.warm_state(&acme()).is_some() {
+        assert!(std::time::Instant::now() < deadline, "still trusted");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    assert!(matches!(store.state(&acme()).await, Err(StoreError::Unavailable(_))));
+    run(&backend, "ALTER TABLE gone RENAME TO heads").await;
+    assert_eq!(store.state(&acme()).await.expect("reads the file").head, Seq(2));
+}

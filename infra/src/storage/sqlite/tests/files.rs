@@ -78,11 +78,27 @@ async fn nobody_else_can_read_the_files() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_folder_may_be_opened_by_several_at_once() {
+    for _ in 0..10 {
+        let backend = Arc::new(Sqlite::new());
+        let open = || {
+            let backend = backend.clone();
+            tokio::spawn(async move { backend.open().await })
+        };
+        let opening = [open(), open(), open(), open()];
+        for (at, opened) in opening.into_iter().enumerate() {
+            let store = opened.await.expect("opens");
+            append(&*store, commit(&acme(), &format!("{at}"), vec![key(&format!("k{at}"))])).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn two_servers_cannot_share_a_folder_but_a_server_and_a_command_can() {
     let backend = Sqlite::new();
     let lock = SqliteStore::lock_for_serving(backend.0.path()).expect("the first");
-    let refused = SqliteStore::lock_for_serving(backend.0.path()).err().expect("the second");
+    let refused = SqliteStore::lock_for_serving(backend.0.path()).expect_err("the second");
     assert!(matches!(&refused, LockError::Taken(folder) if folder == backend.0.path()), "{refused}");
     let store = backend.open().await;
     append(&*store, commit(&acme(), "mint", vec![key("a")])).await;
@@ -103,7 +119,7 @@ async fn the_log_refuses_to_be_changed_removed_or_replaced() {
         "INSERT OR REPLACE INTO commits SELECT organization, seq, 0, prev_hash, hash, body FROM commits WHERE seq = 5",
         "INSERT INTO commits SELECT organization, 4, recorded_at, prev_hash, hash, body FROM commits WHERE seq = 5",
     ] {
-        let refused = sqlx::raw_sql(statement).execute(&mut connection).await.err().expect("refused");
+        let refused = sqlx::raw_sql(statement).execute(&mut connection).await.expect_err("refused");
         assert!(refused.to_string().contains("append-only"), "{statement}: {refused}");
     }
     assert_eq!(store.verify(&acme()).await.expect("verifies").first_bad, None);

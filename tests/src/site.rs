@@ -1,0 +1,124 @@
+//! A server of its own for a test: all endpoints in this process, on a data folder that goes with it.
+
+use crate::engines::Engine;
+use crate::http::Http;
+use domain::key;
+use events::key::KeyMinted;
+use events::{Actor, ActorKind, OrganizationId};
+use functions::config::Config;
+use functions::decide::{Command, decide};
+use functions::endpoint::Scope;
+use functions::services::Services;
+use functions::start::Embedded;
+use functions::{key_text, random, server};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+
+pub struct Site {
+    /// Has a key with all scopes, of the organization `default`.
+    pub http: Http,
+    pub services: Arc<Services>,
+    pub embedded: Embedded,
+    pub folder: TempDir,
+    stop: Option<oneshot::Sender<()>>,
+}
+
+impl Site {
+    /// Loopback is opened, because the test engines are there.
+    pub async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// With these environment variables instead of those of the process.
+    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let lookup = |name: &str| {
+            let given =
+                variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
+            given
+                .or_else(|| (name == "BINDERY_ALLOW_PRIVATE_HOSTS").then(|| "127.0.0.0/8,::1/128".to_owned()))
+        };
+        let config = Config::from_lookup(lookup, &url).expect("a valid configuration");
+        let embedded = Embedded::open(folder.path()).await.expect("a new data folder");
+        let services = embedded.services(config).await.expect("nothing to settle");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serving = services.clone();
+        tokio::spawn(async move {
+            let done = async move {
+                // Dropping the sender stops it too.
+                let _ = stopped.await;
+            };
+            server::serve(serving, listener, done).await.expect("it serves until it is stopped");
+        });
+        let mut site = Self { http: Http::new(&url, ""), services, embedded, folder, stop: Some(stop) };
+        site.http = site.http_as("default", &all_scopes()).await;
+        site
+    }
+
+    /// A client with a new key.
+    pub async fn http_as(&self, organization: &str, scopes: &[&str]) -> Http {
+        let (key_id, text, secret) = key_text::mint();
+        let minted = KeyMinted {
+            key_id,
+            name: "test".to_owned(),
+            scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+            secret_hash: key_text::secret_hash(&self.embedded.pepper(), secret.expose()),
+            expires_at: None,
+        };
+        let command = Command {
+            organization: &OrganizationId::from(organization),
+            id: random::command_id(),
+            actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
+            request_id: random::request_id(),
+        };
+        decide(self.embedded.store.as_ref(), command, |_| {
+            let minted = minted.clone();
+            async move { Ok(key::mint(minted)) }
+        })
+        .await
+        .expect("a key can be minted");
+        self.http.with_key(text.expose())
+    }
+
+    /// Connects and discovers a database as a user who may do everything in it.
+    pub async fn connect(&self, http: &Http, engine: &Engine, database: &str) {
+        let owner = engine.owner(database);
+        let credentials = json!({ "credentials": {
+            "host": owner.host, "port": owner.port, "database": owner.database, "user": owner.user,
+            "password": owner.password.expose(), "sslmode": "verify-full", "ca_pem": owner.ca_pem,
+        }});
+        http.post(&format!("/integrations/{}/connect", engine.kind), credentials).await.data();
+        http.post(&format!("/integrations/{}/discover", engine.kind), json!({})).await.data();
+    }
+
+    /// A new agent's id.
+    pub async fn agent(&self, http: &Http) -> String {
+        let created = http.post("/agents", json!({ "name": "Front desk" })).await;
+        created.data()["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Binds, enables and returns the skill.
+    pub async fn bind(&self, http: &Http, agent: &str, engine: &Engine, binding: Value) -> Value {
+        let path = format!("/agents/{agent}/integrations/{}/bindings", engine.kind);
+        let skill = http.post(&path, binding).await.data().clone();
+        let path = format!("/agents/{agent}/skills/{}", skill["id"].as_str().expect("an id"));
+        let review =
+            json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
+        http.patch(&path, review).await.data().clone()
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.take().map(|stop| stop.send(()));
+    }
+}
+
+pub fn all_scopes() -> Vec<&'static str> {
+    Scope::ALL.iter().map(|scope| scope.as_str()).collect()
+}

@@ -242,3 +242,99 @@ fn time(text: &str) -> Option<Vec<u8>> {
 fn number<T: std::str::FromStr>(digits: &str) -> Option<T> {
     digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shape(field_type: FieldType, native_type: &str) -> Shape {
+        Shape {
+            field_type,
+            native_type: native_type.into(),
+            integer_bytes: None,
+            unsigned: false,
+            max_length: None,
+            precision: None,
+            enum_values: vec!["x".into(), "y".into()],
+            set: false,
+            element: None,
+        }
+    }
+
+    fn sent(field_type: FieldType, native_type: &str, bound: &Bound) -> Option<(u8, Option<Vec<u8>>)> {
+        encode(&shape(field_type, native_type), bound).map(|parameter| (parameter.kind, parameter.value))
+    }
+
+    #[test]
+    fn a_value_of_another_kind_than_its_column_is_never_sent() {
+        let values = [
+            Bound::Boolean(true),
+            Bound::Integer(0),
+            Bound::Float(0.0),
+            Bound::Text("0".into()),
+            Bound::Binary(vec![0]),
+            Bound::Array(Vec::new()),
+        ];
+        for (field_type, fits) in [
+            (FieldType::Boolean, 0),
+            (FieldType::Integer, 1),
+            (FieldType::Bigint, 1),
+            (FieldType::Float, 2),
+            (FieldType::String, 3),
+            (FieldType::Decimal, 3),
+            (FieldType::Enum, 3),
+            (FieldType::Json, 3),
+            (FieldType::Uuid, 3),
+            (FieldType::Binary, 4),
+            (FieldType::Array, 5),
+        ] {
+            for (at, value) in values.iter().enumerate() {
+                assert_eq!(sent(field_type, "", value).is_some(), at == fits, "{field_type:?} {value:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn texts_are_sent_as_texts_and_decimals_as_decimals() {
+        let zero = Bound::Text("0".into());
+        assert_eq!(sent(FieldType::String, "varchar(9)", &zero), Some((253, Some(vec![1, b'0']))));
+        assert_eq!(sent(FieldType::Decimal, "decimal(9,2)", &zero), Some((246, Some(vec![1, b'0']))));
+        assert_eq!(sent(FieldType::String, "varchar(9)", &Bound::Null), Some((253, None)));
+    }
+
+    #[test]
+    fn single_precision_columns_get_single_precision_values() {
+        let tenth = Bound::Float(0.1);
+        assert_eq!(sent(FieldType::Float, "float", &tenth), Some((4, Some(0.1f32.to_le_bytes().to_vec()))));
+        assert_eq!(sent(FieldType::Float, "double", &tenth), Some((5, Some(0.1f64.to_le_bytes().to_vec()))));
+        let big = Bound::Float(1e300);
+        assert_eq!(sent(FieldType::Float, "float", &big), Some((5, Some(1e300f64.to_le_bytes().to_vec()))));
+    }
+
+    #[test]
+    fn the_members_of_a_set_go_in_the_order_of_its_definition() {
+        let members =
+            |members: &[&str]| Bound::Array(members.iter().map(|m| Bound::Text((*m).into())).collect());
+        let set = |bound| sent(FieldType::Array, "set('x','y')", &bound).map(|(_, value)| value);
+        assert_eq!(set(members(&["y", "x", "y"])), Some(Some(b"\x03x,y".to_vec())));
+        assert_eq!(set(members(&["x,y"])), None);
+    }
+
+    #[test]
+    fn times_are_clocks_and_nothing_else() {
+        let minus = time("-838:59:58.5").unwrap();
+        assert_eq!(minus, [12, 1, 34, 0, 0, 0, 22, 59, 58, 0x20, 0xA1, 7, 0]);
+        for text in ["", "1", "24", "1:60", "839:00:00", "1:2:3:4", "+1:00", "1:00:00.é", "--1:00"] {
+            assert_eq!(time(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn instants_are_sent_in_utc() {
+        let parts = [11, 0xE8, 7, 1, 31, 8, 0, 0, 0, 0, 0, 0];
+        assert_eq!(instant("2024-01-31T10:00:00+02:00").unwrap(), parts);
+        assert_eq!(timestamp("2024-01-31T08:00:00").unwrap(), parts);
+        assert_eq!(date("2024-01-31").unwrap(), [4, 0xE8, 7, 1, 31]);
+        assert_eq!(date("-0001-01-31"), None);
+    }
+}

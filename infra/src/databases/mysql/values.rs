@@ -267,3 +267,67 @@ fn push_fraction(text: &mut String, micros: u32) {
         text.push_str(digits.trim_end_matches('0'));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn json_of(field_type: FieldType, kind: ColumnType, raw: Raw) -> Value {
+        let shape = Shape {
+            field_type,
+            native_type: String::new(),
+            integer_bytes: None,
+            unsigned: false,
+            max_length: None,
+            precision: None,
+            enum_values: Vec::new(),
+            set: false,
+            element: None,
+        };
+        let definition =
+            ColumnDefinition { name: Bytes::new(), kind: kind as u8, unsigned: false, binary: false };
+        to_json(&shape, &definition, raw)
+    }
+
+    #[test]
+    fn zero_dates_are_null_and_others_are_written_as_the_contract_says() {
+        let kind = ColumnType::MYSQL_TYPE_DATETIME;
+        let moment = Moment { year: 2024, month: 2, day: 29, hour: 1, minute: 2, second: 3, micros: 40 };
+        let of = |field_type, moment| json_of(field_type, kind, Raw::Date(moment));
+        assert_eq!(of(FieldType::Timestamp, Moment::default()), Value::Null);
+        assert_eq!(of(FieldType::Timestamp, Moment { month: 0, ..moment }), Value::Null);
+        assert_eq!(of(FieldType::Timestamp, moment), json!("2024-02-29T01:02:03.00004"));
+        assert_eq!(of(FieldType::Timestamptz, Moment { micros: 0, ..moment }), json!("2024-02-29T01:02:03Z"));
+        let date = json_of(FieldType::Date, ColumnType::MYSQL_TYPE_DATE, Raw::Date(moment));
+        assert_eq!(date, json!("2024-02-29"));
+    }
+
+    #[test]
+    fn a_time_may_go_back_for_days() {
+        let span = Span { negative: true, days: 34, hour: 22, minute: 59, second: 59, micros: 0 };
+        let time = json_of(FieldType::Time, ColumnType::MYSQL_TYPE_TIME, Raw::Time(span));
+        assert_eq!(time, json!("-838:59:59"));
+    }
+
+    #[test]
+    fn numbers_that_a_double_cannot_hold_are_text() {
+        let long = Raw::Integer(u64::MAX.into());
+        let kind = ColumnType::MYSQL_TYPE_LONGLONG;
+        assert_eq!(json_of(FieldType::Bigint, kind, long), json!("18446744073709551615"));
+        assert_eq!(json_of(FieldType::Integer, kind, Raw::Integer(-7)), json!(-7));
+        assert_eq!(json_of(FieldType::Boolean, kind, Raw::Integer(2)), json!(true));
+        assert_eq!(json_of(FieldType::Float, ColumnType::MYSQL_TYPE_FLOAT, Raw::Single(0.1)), json!(0.1));
+    }
+
+    #[test]
+    fn sets_are_arrays_and_bits_are_numbers() {
+        let of = |field_type, kind, bytes| json_of(field_type, kind, Raw::Bytes(Bytes::from_static(bytes)));
+        let set = ColumnType::MYSQL_TYPE_STRING;
+        assert_eq!(of(FieldType::Array, set, b"x,z"), json!(["x", "z"]));
+        assert_eq!(of(FieldType::Array, set, b""), json!([]));
+        assert_eq!(of(FieldType::Integer, ColumnType::MYSQL_TYPE_BIT, &[0x0A, 0xBC]), json!(2748));
+        assert_eq!(of(FieldType::Boolean, ColumnType::MYSQL_TYPE_BIT, &[1]), json!(true));
+        assert_eq!(of(FieldType::Json, ColumnType::MYSQL_TYPE_BLOB, b"{\"a\":1}"), json!({ "a": 1 }));
+    }
+}

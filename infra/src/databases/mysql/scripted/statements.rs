@@ -111,7 +111,7 @@ async fn written(
 #[tokio::test]
 async fn one_matched_row_is_committed_and_matched_is_not_changed() {
     let ok = matched(1, "Rows matched: 1  Changed: 0  Warnings: 0");
-    let (outcome, usable) = written(Some(ok), async |mut peer| assert_eq!(peer.run().await, "COMMIT")).await;
+    let (outcome, usable) = written(Some(ok), async |mut peer| peer.committed().await).await;
     assert_eq!((outcome, usable), (Ok((1, 0)), true));
 }
 

@@ -1,5 +1,8 @@
 //! The only place that opens a socket to an address that a customer named.
 
+#[cfg(test)]
+mod tests;
+
 use super::DatabaseError;
 use super::error::Fault;
 use super::guard::{Guard, Host};

@@ -79,3 +79,23 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Metered<S> {
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    #[tokio::test]
+    async fn a_server_that_sends_without_end_is_cut_off_until_the_next_statement() {
+        let (client, mut server) = tokio::io::duplex(1024);
+        server.write_all(&[7; 300]).await.unwrap();
+        let budget = Budget::new(100);
+        let mut socket = Metered::new(client, budget.clone());
+        let mut buffer = [0; 100];
+        socket.read_exact(&mut buffer).await.unwrap();
+        assert!(budget.is_spent());
+        assert_eq!(socket.read(&mut buffer).await.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        budget.reset(100);
+        assert_eq!(socket.read(&mut buffer).await.unwrap(), 100);
+    }
+}

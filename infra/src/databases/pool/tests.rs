@@ -1,1 +1,168 @@
+use super::*;
+use crate::databases::Plan;
+use crate::databases::driver::{Connection, ReadOnlyProof, ServerInfo};
+use async_trait::async_trait;
+use domain::catalog::Catalog;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::sync::Notify;
 
+/// A connection that counts itself and does nothing else.
+struct Fake {
+    open: Arc<AtomicUsize>,
+    usable: Arc<AtomicBool>,
+    /// Closing waits for this, as it does while a cancel is under way.
+    closing: Option<Arc<Notify>>,
+}
+
+impl Fake {
+    fn new(open: &Arc<AtomicUsize>) -> Self {
+        open.fetch_add(1, Ordering::SeqCst);
+        Self { open: open.clone(), usable: Arc::new(AtomicBool::new(true)), closing: None }
+    }
+}
+
+impl Drop for Fake {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+const UNUSED: &str = "the pool does not run statements";
+
+#[async_trait]
+impl Connection for Fake {
+    fn server(&self) -> ServerInfo {
+        unimplemented!("{UNUSED}")
+    }
+    fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::SeqCst)
+    }
+    async fn read(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Rows, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn write(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Written, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn introspect(&mut self, _: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn explain(&mut self, _: &Statement) -> Result<Plan, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn count_objects(&mut self) -> Result<u64, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn probe_read(&mut self) -> Result<Option<String>, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn prove_read_only(&mut self) -> Result<ReadOnlyProof, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn ping(&mut self) -> Result<Duration, DatabaseError> {
+        unimplemented!("{UNUSED}")
+    }
+    async fn close(self: Box<Self>) {
+        if let Some(closing) = &self.closing {
+            closing.notified().await;
+        }
+    }
+}
+
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// A place with a new connection in it, as `Pools::checkout` makes it.
+async fn filled(pool: &Arc<Pool>, session: Session, open: &Arc<AtomicUsize>) -> Checkout {
+    let mut checkout = Pool::checkout(pool, session, now()).await.unwrap();
+    if checkout.is_empty() {
+        checkout.make_room().await;
+        checkout.fill(Box::new(Fake::new(open)));
+    }
+    checkout
+}
+
+#[tokio::test]
+async fn reads_and_writes_share_one_cap_and_idle_ones_make_room() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let mut reads = Vec::new();
+    for _ in 0..limits::POOL_SIZE {
+        reads.push(filled(&pool, Session::ReadOnly, &open).await);
+    }
+    let busy = Pool::checkout(&pool, Session::ReadOnly, now()).await.err().unwrap();
+    assert_eq!(busy.fault, Fault::TooManyConnections);
+    assert!(busy.retry_after.is_some());
+    drop(reads);
+    assert_eq!(open.load(Ordering::SeqCst), limits::POOL_SIZE);
+    let mut writes = Vec::new();
+    for taken in 1..=limits::POOL_SIZE {
+        writes.push(filled(&pool, Session::ReadWrite, &open).await);
+        assert_eq!(open.load(Ordering::SeqCst), limits::POOL_SIZE, "after {taken} writes");
+    }
+}
+
+#[tokio::test]
+async fn a_warm_connection_is_used_again_in_its_own_session_only() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    drop(filled(&pool, Session::ReadOnly, &open).await);
+    assert!(Pool::checkout(&pool, Session::ReadWrite, now()).await.unwrap().is_empty());
+    let again = Pool::checkout(&pool, Session::ReadOnly, now()).await.unwrap();
+    assert!(!again.is_empty());
+    let lost: Result<(), _> = Err(DatabaseError::new(Fault::ConnectionLost, ""));
+    assert!(again.may_run_again(&lost), "it may have died while it waited");
+    let in_doubt: Result<(), _> = Err(DatabaseError::new(Fault::InDoubt, ""));
+    assert!(!again.may_run_again(&in_doubt));
+    let fresh = filled(&pool, Session::ReadOnly, &open).await;
+    assert!(!fresh.may_run_again(&lost), "what fails on a new connection fails again");
+}
+
+#[tokio::test]
+async fn a_broken_connection_holds_its_place_until_it_is_closed() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let closing = Arc::new(Notify::new());
+    let mut checkouts = Vec::new();
+    for _ in 0..limits::POOL_SIZE {
+        let mut checkout = Pool::checkout(&pool, Session::ReadOnly, now()).await.unwrap();
+        let mut fake = Fake::new(&open);
+        fake.closing = Some(closing.clone());
+        fake.usable.store(false, Ordering::SeqCst);
+        checkout.fill(Box::new(fake));
+        checkouts.push(checkout);
+    }
+    drop(checkouts);
+    assert!(Pool::checkout(&pool, Session::ReadOnly, now()).await.is_err());
+    // The place is free as soon as the one close is through.
+    closing.notify_one();
+    let patience = now() + Duration::from_secs(5);
+    assert!(Pool::checkout(&pool, Session::ReadOnly, patience).await.unwrap().is_empty());
+    assert_eq!(open.load(Ordering::SeqCst), limits::POOL_SIZE - 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_died_while_it_waited_is_passed_over() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let mut checkout = Pool::checkout(&pool, Session::ReadOnly, now()).await.unwrap();
+    let fake = Fake::new(&open);
+    let usable = fake.usable.clone();
+    checkout.fill(Box::new(fake));
+    drop(checkout);
+    usable.store(false, Ordering::SeqCst);
+    assert!(Pool::checkout(&pool, Session::ReadOnly, now()).await.unwrap().is_empty());
+    assert_eq!(open.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn a_closed_pool_keeps_no_connection() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let first = filled(&pool, Session::ReadOnly, &open).await;
+    drop(filled(&pool, Session::ReadOnly, &open).await);
+    assert_eq!(open.load(Ordering::SeqCst), 2);
+    pool.close();
+    drop(first);
+    // Closing is spawned; it needs one turn of the runtime for each.
+    while open.load(Ordering::SeqCst) > 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(open.load(Ordering::SeqCst), 0);
+}

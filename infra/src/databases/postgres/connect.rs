@@ -3,6 +3,9 @@
 mod canceller;
 mod login;
 
+#[cfg(test)]
+mod tests;
+
 use super::errors;
 use super::{Postgres, execute::Prepared};
 use crate::databases::DatabaseError;
@@ -48,6 +51,7 @@ pub(super) struct Target {
 pub async fn open(
     dialer: &Arc<Dialer>,
     credentials: &Credentials,
+    // Both kinds are set up alike; the pool keeps them apart all the same, as other engines need it.
     _session: Session,
 ) -> Result<Box<dyn Connection>, OpenError> {
     let target = Arc::new(Target {

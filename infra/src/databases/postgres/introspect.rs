@@ -49,7 +49,7 @@ async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Re
 
     let types = read_types(client).await?;
     let mut builder = Builder::new(types);
-    each(client, &queries::tables(), |row| Ok(builder.table(table(row)?))).await?;
+    each(client, &queries::tables(), |row| table(row).map(|row| builder.table(row))).await?;
     let mut told = 0;
     each(client, &queries::columns(), |row| {
         builder.column(column(row)?);
@@ -60,8 +60,9 @@ async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Re
         Ok(())
     })
     .await?;
-    each(client, &queries::indexes(), |row| Ok(builder.index(index(row)?))).await?;
-    each(client, &queries::foreign_keys(), |row| Ok(builder.foreign_key(foreign_key(row)?))).await?;
+    each(client, &queries::indexes(), |row| index(row).map(|row| builder.index(row))).await?;
+    each(client, &queries::foreign_keys(), |row| foreign_key(row).map(|row| builder.foreign_key(row)))
+        .await?;
     each(client, &queries::triggers(), |row| {
         let mut row = Fields::new(row);
         let table = row.next()?;

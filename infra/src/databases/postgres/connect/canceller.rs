@@ -62,7 +62,7 @@ impl Canceller {
         let mut stream = Login::new(stream);
         if self.token.cancel_query_raw(&mut stream, AlreadySecured).await.is_ok() {
             // The server closes this socket after it signalled the backend.
-            stream.read(&mut [0; 1]).await.ok();
+            stream.read_u8().await.ok();
         }
     }
 }

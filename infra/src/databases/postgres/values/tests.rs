@@ -149,5 +149,5 @@ fn scalars_are_written_as_the_contract_says() {
     assert_eq!(decode(&Type::INT4, Raw(None)), Ok(Value::Null));
     assert_eq!(decode(&Type::INT4, Raw(Some(&[1]))), Err(Unreadable::Malformed));
     assert_eq!(decode(&Type::TEXT, Raw(Some(&[0xff]))), Err(Unreadable::Malformed));
-    assert_eq!(decode(&Type::TSVECTOR, Raw(Some(&[0]))), Err(Unreadable::UnknownType));
+    assert_eq!(decode(&Type::TS_VECTOR, Raw(Some(&[0]))), Err(Unreadable::UnknownType));
 }

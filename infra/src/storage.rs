@@ -170,6 +170,8 @@ pub trait AnswerStore: Send + Sync {
     ) -> Result<(), StoreError>;
     /// Slots left running by a process that died.
     async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
+    /// Drops finished answers whose time, [`domain::limits::IDEMPOTENCY_KEPT`] after they were begun, ended before
+    /// this instant, and returns how many. What is running or in doubt stays until it is settled.
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
 

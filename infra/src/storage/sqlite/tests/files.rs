@@ -95,6 +95,28 @@ async fn a_new_folder_may_be_opened_by_several_at_once() {
 }
 
 #[tokio::test]
+async fn the_connection_that_writes_syncs_every_commit_and_overwrites_what_it_deletes() {
+    let backend = Sqlite::new();
+    let store = backend.open().await;
+    let settings = store.writer.alone(|connection| {
+        Box::pin(async move {
+            let mut found = Vec::new();
+            for pragma in ["PRAGMA synchronous", "PRAGMA secure_delete"] {
+                let value: i64 =
+                    sqlx::query_scalar(pragma).fetch_one(&mut *connection).await.map_err(unavailable)?;
+                found.push(value);
+            }
+            let journal: String =
+                sqlx::query_scalar("PRAGMA journal_mode").fetch_one(connection).await.map_err(unavailable)?;
+            Ok((found, journal))
+        })
+    });
+    const FULL: i64 = 2;
+    const ON: i64 = 1;
+    assert_eq!(settings.await.expect("asks"), (vec![FULL, ON], "wal".to_owned()));
+}
+
+#[tokio::test]
 async fn two_servers_cannot_share_a_folder_but_a_server_and_a_command_can() {
     let backend = Sqlite::new();
     let lock = SqliteStore::lock_for_serving(backend.0.path()).expect("the first");

@@ -1,6 +1,7 @@
 //! Agents, their versions, and what serves their calls.
 
 use crate::catalog::{Catalog, drift};
+use crate::limits::AGENTS_MAX;
 use crate::organization::{Decision, Organization};
 use crate::refusal::{FieldError, Refusal};
 use crate::skill::Skill;
@@ -111,8 +112,17 @@ impl Organization {
 
 // Decisions
 
-pub fn create(id: &AgentId, name: String, description: Option<String>) -> Decision {
-    Decision::on([subject(id)], vec![(subject(id), AgentCreated { name, description }.into())])
+pub fn create(
+    organization: &Organization,
+    id: &AgentId,
+    name: String,
+    description: Option<String>,
+) -> Result<Decision, Refusal> {
+    if organization.agents.len() >= AGENTS_MAX {
+        return Err(Refusal::LimitReached { what: "agents", limit: AGENTS_MAX });
+    }
+    let created = AgentCreated { name, description };
+    Ok(Decision::on([subject(id)], vec![(subject(id), created.into())]))
 }
 
 /// The discovered schema of each kind, whole.
@@ -204,14 +214,14 @@ pub fn unfit(
     catalogs: &Catalogs,
 ) -> Option<(&'static str, String)> {
     let kind = statement.dialect;
-    if let Err(refusal) = organization.connection(kind).and(organization.discovery(kind)) {
-        return Some(match refusal {
-            Refusal::NotConnected { .. } => (
-                "integration_not_connected",
-                format!("the {kind} database is not connected; connect it first"),
-            ),
-            _ => ("not_discovered", format!("the {kind} database was not discovered; discover it first")),
-        });
+    if organization.connection(kind).is_err() {
+        let reason = format!("the {kind} database is not connected; connect it first");
+        return Some(("integration_not_connected", reason));
+    }
+    if organization.discovery(kind).is_err() {
+        let reason =
+            format!("the {kind} database was not discovered since it was connected; discover it first");
+        return Some(("not_discovered", reason));
     }
     if let Some((cause, reason)) =
         catalogs.get(&kind).and_then(|catalog| drift(statement, catalog, organization.blocked(kind)))
@@ -225,7 +235,7 @@ pub fn unfit(
     })
 }
 
-fn code_of(cause: events::integration::QuarantineCause) -> &'static str {
+pub fn code_of(cause: events::integration::QuarantineCause) -> &'static str {
     use events::integration::QuarantineCause::*;
     match cause {
         Blocked => "column_blocked",

@@ -1,15 +1,12 @@
 //! The model of a customer's schema, the same for every engine.
 
 mod changes;
-mod chunks;
 mod drift;
 mod finish;
 #[cfg(test)]
 pub(crate) mod fixture;
-mod lookup;
 mod visible;
 
-pub use chunks::{ChunkError, Manifest};
 pub use drift::drift;
 
 use events::IntegrationKind;

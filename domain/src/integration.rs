@@ -42,6 +42,9 @@ pub struct Connection {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Discovery {
+    /// The connection leads elsewhere since, or nowhere: this schema is good for a comparison and nothing else.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outdated: bool,
     pub schema_root: String,
     pub schema_hash: String,
     pub object_count: u64,
@@ -58,6 +61,15 @@ impl Integration {
 
     pub(crate) fn rotated(&mut self, recorded: &Recorded, data: &CredentialsRotated) {
         self.connect(recorded, &data.endpoint, data.credential_version);
+        if data.target_changed {
+            self.outdate();
+        }
+    }
+
+    fn outdate(&mut self) {
+        if let Some(discovery) = &mut self.discovery {
+            discovery.outdated = true;
+        }
     }
 
     fn connect(&mut self, recorded: &Recorded, endpoint: &Endpoint, credential_version: u32) {
@@ -73,6 +85,7 @@ impl Integration {
     pub(crate) fn discovered(&mut self, recorded: &Recorded, data: &Discovered) {
         self.version = recorded.seq;
         self.discovery = Some(Discovery {
+            outdated: false,
             schema_root: data.schema_root.clone(),
             schema_hash: data.schema_hash.clone(),
             object_count: data.object_count,
@@ -86,6 +99,7 @@ impl Integration {
     pub(crate) fn disconnected(&mut self, recorded: &Recorded) {
         self.version = recorded.seq;
         self.connection = None;
+        self.outdate();
     }
 }
 
@@ -97,11 +111,15 @@ impl Organization {
             .ok_or(Refusal::NotConnected { kind })
     }
 
+    /// What was discovered where the connection leads now.
     pub fn discovery(&self, kind: IntegrationKind) -> Result<&Discovery, Refusal> {
-        self.integrations
-            .get(&kind)
-            .and_then(|integration| integration.discovery.as_ref())
-            .ok_or(Refusal::NotDiscovered { kind })
+        let current = self.last_discovery(kind).filter(|discovery| !discovery.outdated);
+        current.ok_or(Refusal::NotDiscovered { kind })
+    }
+
+    /// The last discovery, whatever it led to: what a new one is compared with.
+    pub fn last_discovery(&self, kind: IntegrationKind) -> Option<&Discovery> {
+        self.integrations.get(&kind).and_then(|integration| integration.discovery.as_ref())
     }
 
     /// The version that the next sealed credentials are bound to.
@@ -144,26 +162,32 @@ pub fn connect(
     Decision::on_everything(events)
 }
 
-/// Records what a discovery found: which statements it stops, and which it sets free.
+/// Records what a discovery found: which statements it stops, and which it sets free. `credential_version` is the
+/// one it read with: what was read over a connection that has been replaced since says nothing of the new one.
 pub fn discover(
     organization: &Organization,
     kind: IntegrationKind,
     catalog: &Catalog,
     before: Option<&Catalog>,
     schema_root: String,
+    credential_version: u32,
 ) -> Result<Decision, Refusal> {
-    organization.connection(kind)?;
-    let blocked = organization.blocked(kind);
-    let mut released = Vec::new();
-    for (_, skill, statements) in organization.runnable(kind) {
-        for statement in statements {
-            if skill.may_be_released_by_discovery(&statement.hash)
-                && drift(statement, catalog, blocked).is_none()
-            {
-                released.push(statement.hash.clone());
-            }
-        }
+    if organization.connection(kind)?.credential_version != credential_version {
+        return Err(Refusal::ConnectionChanged { kind });
     }
+    let blocked = organization.blocked(kind);
+    // Not only what may run today: a version that a rollback points at must not stay stopped for ever.
+    let mut released: Vec<String> = organization
+        .skills
+        .values()
+        .flat_map(|skill| skill.definitions.values().map(move |definition| (skill, &definition.statement)))
+        .filter(|(skill, statement)| {
+            statement.dialect == kind
+                && skill.may_be_released_by_discovery(&statement.hash)
+                && drift(statement, catalog, blocked).is_none()
+        })
+        .map(|(_, statement)| statement.hash.clone())
+        .collect();
     released.sort();
     released.dedup();
     let stopped = quarantine(organization, kind, |statement| drift(statement, catalog, blocked));
@@ -185,13 +209,13 @@ pub fn discover(
 
 /// Ends the connection. The sealed credentials are destroyed beside this commit.
 pub fn disconnect(organization: &Organization, kind: IntegrationKind) -> Result<Decision, Refusal> {
-    organization.connection(kind)?;
+    let connection = organization.connection(kind)?;
     let stopped = quarantine(organization, kind, |_| {
         let reason = "the database was disconnected; connect and discover it to go on";
         Some((QuarantineCause::Disconnected, reason.to_owned()))
     });
-    let last = organization.integrations[&kind].last_credential_version;
-    let shredded = CredentialsShredded { kind, credential_versions: (1..=last).collect() };
+    // Every rotation destroyed the version before it.
+    let shredded = CredentialsShredded { kind, credential_versions: vec![connection.credential_version] };
     let mut events: Vec<(Subject, Event)> = vec![(subject(kind), Disconnected { kind }.into())];
     events.extend(stopped.map(|stopped| (subject(kind), stopped.into())));
     events.push((subject(kind), shredded.into()));

@@ -1,5 +1,6 @@
 //! API keys.
 
+use crate::limits::KEYS_MAX;
 use crate::organization::{Decision, Organization};
 use crate::refusal::Refusal;
 use events::key::{KeyMinted, KeyRevoked, KeyRotated};
@@ -80,9 +81,12 @@ impl Organization {
 
 // Decisions
 
-pub fn mint(minted: KeyMinted) -> Decision {
+pub fn mint(organization: &Organization, minted: KeyMinted, now: Timestamp) -> Result<Decision, Refusal> {
+    if organization.keys.values().filter(|key| key.is_valid(now)).count() >= KEYS_MAX {
+        return Err(Refusal::LimitReached { what: "keys in force", limit: KEYS_MAX });
+    }
     let stream = subject(&minted.key_id);
-    Decision::on([stream.clone()], vec![(stream, minted.into())])
+    Ok(Decision::on([stream.clone()], vec![(stream, minted.into())]))
 }
 
 /// Mints a successor with the same name, scopes and expiry; the old secret is taken until `valid_until`.
@@ -91,10 +95,11 @@ pub fn rotate(
     id: &KeyId,
     successor: KeyId,
     secret_hash: String,
+    now: Timestamp,
     valid_until: Timestamp,
 ) -> Result<Decision, Refusal> {
     let (_, key) = organization.key(id.as_str())?;
-    if key.revoked_at.is_some() || key.successor.is_some() {
+    if !key.is_valid(now) || key.successor.is_some() {
         return Err(Refusal::KeyEnded);
     }
     let minted = KeyMinted {

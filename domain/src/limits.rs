@@ -55,8 +55,6 @@ pub const INPUTS_MAX: usize = 50;
 /// Requests per second, and the burst above it, of one key and of one organization.
 pub const RATE_PER_KEY: u32 = 1000;
 pub const RATE_PER_ORGANIZATION: u32 = 5000;
-/// Objects of one chunk of a stored schema: small enough that a change rewrites little, large enough to compress.
-pub const CHUNK_OBJECTS: usize = 64;
 /// Values of one answer's row: more than this no voice reads out, and the engines' own limits are far away.
 pub const PROJECTION_MAX: usize = 100;
 /// Relationships that one read follows. MySQL joins at most 61 tables.
@@ -65,3 +63,25 @@ pub const JOINS_MAX: usize = 16;
 pub const DECIMAL_DIGITS: usize = 1000;
 /// Connections that a generated account may hold: two pools, while credentials are rotated.
 pub const ACCOUNT_CONNECTIONS: usize = 2 * POOL_SIZE;
+/// What one organization may hold: its state is kept in memory, and every commit copies the maps' pointers.
+pub const AGENTS_MAX: usize = 1000;
+pub const KEYS_MAX: usize = 1000;
+/// Skills of one agent: far more than a model chooses among reliably.
+pub const SKILLS_MAX: usize = 500;
+/// Names in one scoping, so that the event that records it fits a commit.
+pub const SCOPING_NAMES_MAX: usize = 2000;
+/// Errors listed in one answer: the first hundred are enough to see what went wrong.
+pub const ERRORS_LISTED: usize = 100;
+/// Characters of a tool name as given, and of a description.
+pub const NAME_CHARS: usize = 100;
+pub const DESCRIPTION_CHARS: usize = 1000;
+/// Bytes of a constant in a binding.
+pub const CONSTANT_BYTES: usize = 4096;
+/// How long a request's headers, and then its body, may take to arrive.
+pub const RECEIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long running requests may go on after the server was told to stop.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// Connections to one customer database that bindings, tests and discoveries may hold beside the pool.
+pub const MANAGEMENT_CONNECTIONS: usize = 2;
+/// Discoveries that run in one process at once: each may hold a whole schema in memory.
+pub const DISCOVERIES_MAX: usize = 4;

@@ -220,7 +220,7 @@ impl Organization {
         Some(Document { subject: subject.clone(), version: self.version(subject), body })
     }
 
-    /// Every document, in the order of subjects.
+    /// Every document, kind by kind.
     pub fn documents(&self) -> Vec<Document> {
         let integrations = self.integrations.keys().map(|id| Subject::new(SubjectKind::Integration, id));
         let scopings = self.scopings.keys().map(|id| Subject::new(SubjectKind::Scoping, id));
@@ -281,7 +281,9 @@ impl Organization {
     /// The published skill with this id or tool name.
     pub fn live_skill(&self, agent: &Agent, skill: &str) -> Option<Live<'_>> {
         let version = self.live_version(agent)?;
-        let published = version.skills.iter().find(|it| it.tool == skill || it.skill_id.as_str() == skill)?;
+        // The id first: a tool may be named like another skill's id.
+        let by_id = version.skills.iter().find(|it| it.skill_id.as_str() == skill);
+        let published = by_id.or_else(|| version.skills.iter().find(|it| it.tool == skill))?;
         self.live(version, published)
     }
 

@@ -32,7 +32,7 @@ impl FieldError {
 pub enum Refusal {
     /// No such thing in this organization.
     NotFound { what: &'static str },
-    /// 400: well-formed JSON with values that no schema could accept.
+    /// 400: well-formed, with values that are out of bounds.
     Invalid(Vec<FieldError>),
     /// 422: everything that is wrong with a binding.
     BindingInvalid(Vec<FieldError>),
@@ -48,6 +48,10 @@ pub enum Refusal {
     PublishBlocked(Vec<FieldError>),
     /// 409
     NothingToPublish,
+    /// 409: the connection was replaced while its schema was read.
+    ConnectionChanged { kind: events::IntegrationKind },
+    /// 409: an organization holds as many as it may.
+    LimitReached { what: &'static str, limit: usize },
     /// 409: a revoked or already rotated key.
     KeyEnded,
     /// 412

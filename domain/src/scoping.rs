@@ -1,6 +1,7 @@
 //! What the agent must never see, and what that stops.
 
 use crate::catalog::{Catalog, drift};
+use crate::limits::{ERRORS_LISTED, SCOPING_NAMES_MAX};
 use crate::nearest::nearest;
 use crate::organization::{Decision, Organization};
 use crate::refusal::{FieldError, Refusal};
@@ -67,6 +68,15 @@ pub fn change(
         blocked_tables: patch.blocked_tables.unwrap_or_else(|| before.blocked_tables.clone()),
         blocked_columns: patch.blocked_columns.unwrap_or_else(|| before.blocked_columns.clone()),
     };
+    let names =
+        blocked.blocked_tables.len() + blocked.blocked_columns.values().map(|it| it.len() + 1).sum::<usize>();
+    if names > SCOPING_NAMES_MAX {
+        let message = format!(
+            "names {names} tables and columns together; at most {SCOPING_NAMES_MAX} can be blocked. To hide more, \
+             grant the database user less"
+        );
+        return Err(Refusal::Invalid(vec![FieldError::new("", "too_many_names", message)]));
+    }
     if let Some(catalog) = catalog.filter(|_| !patch.allow_unknown) {
         let unknown = unknown_targets(&blocked, before, catalog);
         if !unknown.is_empty() {
@@ -90,7 +100,7 @@ pub fn change(
 /// Names that match nothing, unless they stood in the scoping before: a table that was dropped since must not
 /// keep its owner from blocking another.
 fn unknown_targets(blocked: &Blocked, before: &Blocked, catalog: &Catalog) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    let mut errors: Vec<FieldError> = Vec::new();
     let objects = || catalog.objects.iter().map(|object| object.name.as_str());
     let unknown = |field: String, what: &str, names: Vec<String>| {
         let message = format!(
@@ -100,14 +110,14 @@ fn unknown_targets(blocked: &Blocked, before: &Blocked, catalog: &Catalog) -> Ve
         FieldError::new(field, "unknown_scoping_target", message).nearest(names)
     };
     for table in blocked.blocked_tables.difference(&before.blocked_tables) {
-        if catalog.object(table).is_none() {
+        if errors.len() < ERRORS_LISTED && catalog.object(table).is_none() {
             errors.push(unknown(format!("blockedTables.{table}"), "table", nearest(table, objects())));
         }
     }
     for (table, columns) in &blocked.blocked_columns {
         let known_before = before.blocked_columns.get(table);
         match catalog.object(table) {
-            None if known_before.is_none() => {
+            None if known_before.is_none() && errors.len() < ERRORS_LISTED => {
                 errors.push(unknown(format!("blockedColumns.{table}"), "table", nearest(table, objects())));
             }
             None => {}
@@ -115,7 +125,8 @@ fn unknown_targets(blocked: &Blocked, before: &Blocked, catalog: &Catalog) -> Ve
                 let names = || object.fields.iter().map(|field| field.name.as_str());
                 let new =
                     columns.iter().filter(|column| known_before.is_none_or(|known| !known.contains(*column)));
-                for column in new.filter(|column| object.field(column).is_none()) {
+                let unknown_columns = new.filter(|column| object.field(column).is_none());
+                for column in unknown_columns.take(ERRORS_LISTED.saturating_sub(errors.len())) {
                     let field = format!("blockedColumns.{table}.{column}");
                     errors.push(unknown(field, "column", nearest(column, names())));
                 }

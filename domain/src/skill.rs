@@ -1,6 +1,7 @@
 //! Skills: drafts, their revisions, and what stops them.
 
 use crate::catalog::{Catalog, drift};
+use crate::limits::SKILLS_MAX;
 use crate::organization::{Decision, Organization};
 use crate::refusal::Refusal;
 use events::integration::{QuarantineCause, QuarantinedSkill, SkillsQuarantined};
@@ -156,6 +157,9 @@ pub fn draft(
     enabled: bool,
 ) -> Result<Decision, Refusal> {
     organization.agent(agent_id.as_str())?;
+    if organization.skills_of(agent_id).count() >= SKILLS_MAX {
+        return Err(Refusal::LimitReached { what: "skills of one agent", limit: SKILLS_MAX });
+    }
     organization.tool_is_free(agent_id, &definition.tool, None)?;
     let enabled = enabled && !definition.statement.action.is_write();
     let drafted = BindingDrafted { agent_id: agent_id.clone(), enabled, definition };

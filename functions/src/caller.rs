@@ -56,6 +56,19 @@ impl Services {
         Ok(Caller { organization, key_id, state })
     }
 
+    /// The same caller on the state of now; judged anew when anything changed since.
+    pub async fn authenticate_again(
+        &self,
+        caller: Caller,
+        headers: &HeaderMap,
+        scope: Scope,
+    ) -> Result<Caller, Problem> {
+        match self.log.warm_state(&caller.organization) {
+            Some(state) if Arc::ptr_eq(&state, &caller.state) => Ok(caller),
+            Some(_) | None => self.authenticate(headers, scope).await,
+        }
+    }
+
     async fn organization_of(&self, key_id: &str) -> Result<Option<OrganizationId>, Problem> {
         if let Some(known) = self.organizations_by_key.read().expect("not poisoned").get(key_id) {
             return Ok(Some(known.clone()));

@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::endpoint::{Context, Reply};
 use crate::problem::Problem;
+use crate::services::Turns;
 use domain::Organization;
 use domain::organization::{Decision, Reads};
 use events::{Actor, CommandId, OrganizationId, Recorded, RequestId, Seq};
@@ -46,11 +47,17 @@ impl Decided {
     }
 }
 
-/// Decides on the current state and appends, again when somebody else was faster.
+/// Decides on the current state and appends, again when somebody else was faster: then in line with the others of
+/// `turns`, which one process shares.
 ///
 /// # Errors
 /// The decision's refusal, or 503 when the log cannot be used.
-pub async fn decide<F, Fut>(log: &dyn EventLog, command: Command<'_>, decision: F) -> Result<Decided, Problem>
+pub async fn decide<F, Fut>(
+    log: &dyn EventLog,
+    turns: Option<&Turns>,
+    command: Command<'_>,
+    decision: F,
+) -> Result<Decided, Problem>
 where
     F: Fn(Arc<Organization>) -> Fut,
     Fut: Future<Output = Result<Decision, Problem>>,
@@ -59,6 +66,7 @@ where
         return Ok(Decided { events, state });
     }
     let mut round = 0;
+    let mut turn = None;
     loop {
         round += 1;
         let state = log.state(command.organization).await?;
@@ -89,7 +97,11 @@ where
         };
         match log.append(commit).await {
             Ok(Committed { events, state, .. }) => return Ok(Decided { events, state }),
-            Err(AppendError::StreamMoved { .. } | AppendError::HeadMoved { .. }) if round < ROUNDS => {}
+            Err(AppendError::StreamMoved { .. } | AppendError::HeadMoved { .. }) if round < ROUNDS => {
+                if let (None, Some(turns)) = (&turn, turns) {
+                    turn = Some(turns.take(command.organization.clone()).await);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }
@@ -108,6 +120,6 @@ impl Context {
             actor: self.caller.actor(),
             request_id: self.request_id.clone(),
         };
-        decide(self.services.log.as_ref(), command, decision).await
+        decide(self.services.log.as_ref(), Some(&self.services.turns), command, decision).await
     }
 }

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
 use events::{CommandId, OrganizationId};
+use futures_util::FutureExt;
 use hmac::{Hmac, KeyInit, Mac};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use infra::sealing::{Purpose, SealContext, Sealed};
@@ -15,12 +16,13 @@ use infra::storage::{AnswerSlot, AnswerState, Begun};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 
 pub static KEY: HeaderName = HeaderName::from_static("idempotency-key");
 static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// Which slots a process that died may hand back: a change of configuration is remembered by the log itself.
-pub const CHANGE_PREFIX: &str = "http:";
+/// Slots of changes of configuration, which the log itself remembers.
+const CHANGE_PREFIX: &str = "http:";
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -73,7 +75,7 @@ impl Services {
         slot: AnswerSlot,
         run: impl Future<Output = Result<Reply, Problem>>,
     ) -> Result<Reply, Problem> {
-        match self.answers.begin(&slot, clock::now()).await? {
+        match self.answers.begin(std::slice::from_ref(&slot), clock::now()).await? {
             Begun::Fresh => {}
             Begun::OtherBody => {
                 let detail = "this Idempotency-Key came with another body before; use a new key";
@@ -86,12 +88,19 @@ impl Services {
             }
             Begun::Finished { sealed, .. } => return open(self, &slot, &sealed).await,
         }
-        let outcome = run.await;
+        let outcome = match AssertUnwindSafe(run).catch_unwind().await {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                self.answers.release(&[slot]).await?;
+                std::panic::resume_unwind(panic);
+            }
+        };
         match &outcome {
             Ok(reply) => {
                 let kept = match seal(self, &slot, reply).await {
                     Ok(sealed) => {
-                        let kept = self.answers.finish(&slot, AnswerState::Done, &sealed).await;
+                        let answer = [(slot.clone(), sealed)];
+                        let kept = self.answers.finish(&answer, AnswerState::Done, None).await;
                         kept.map_err(|error| error.to_string())
                     }
                     Err(problem) => Err(problem.detail),
@@ -99,11 +108,11 @@ impl Services {
                 if let Err(error) = kept {
                     // The change is committed under its command id: a repetition finds it in the log.
                     tracing::error!(%error, "the answer of an idempotent request could not be kept");
-                    self.answers.release(&slot).await?;
+                    let _ = self.answers.release(&[slot]).await;
                 }
             }
             // A refused request changed nothing: mended circumstances may let the same request through.
-            Err(_) => self.answers.release(&slot).await?,
+            Err(_) => self.answers.release(&[slot]).await?,
         }
         outcome
     }

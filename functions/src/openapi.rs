@@ -10,17 +10,27 @@ use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
 pub fn document(public_url: &str) -> Value {
-    let settings = SchemaSettings::draft2020_12();
-    let mut generator =
-        settings.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
+    // Answers leave out what is empty and requests may leave out what has a default: two contracts. Only those of
+    // answers get names of their own.
+    let named = SchemaSettings::draft2020_12().for_serialize();
+    let mut generator = named.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
+    let mut requests = SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator();
     let pagination = generator.subschema_for::<Pagination>().to_value();
     let mut paths: Map<String, Value> = Map::new();
     for endpoint in endpoints::ALL {
         let data = (endpoint.response)(&mut generator).to_value();
-        let request = endpoint.request.map(|request| request(&mut generator).to_value());
+        let request = endpoint.request.map(|request| request(&mut requests).to_value());
         let path = paths.entry(format!("{BASE}{}", endpoint.path)).or_insert_with(|| json!({}));
         path[endpoint.method.as_str().to_lowercase()] = operation(endpoint, request, data, &pagination);
     }
+    paths.insert("/errors/{code}".to_owned(), json!({ "get": {
+        "operationId": "errors-explain", "summary": "What an error code means and how to mend it", "security": [],
+        "parameters": [{ "name": "code", "in": "path", "required": true, "schema": { "type": "string" } }],
+        "responses": {
+            "200": { "description": "Its meaning" },
+            "404": problem_response("`not_found`"),
+        },
+    }}));
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Problem".to_owned(), problem_schema());
     paths.insert("/healthz".to_owned(), json!({ "get": {
@@ -58,7 +68,8 @@ fn operation(endpoint: &Endpoint, request: Option<Value>, data: Value, paginatio
     });
     if let Some(schema) = request {
         operation["requestBody"] = json!({
-            "required": true,
+            // Without a field that must be there, no body means all defaults.
+            "required": schema["required"].is_array(),
             "content": { "application/json": { "schema": schema } },
         });
     }
@@ -82,7 +93,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     for parameter in endpoint.query {
         query(parameter.name, parameter.required, parameter.meaning, json!({ "type": "string" }));
     }
-    if endpoint.shape == Shape::List {
+    if endpoint.shape != Shape::One {
         query(
             "limit",
             false,
@@ -111,6 +122,8 @@ fn responses(endpoint: &Endpoint, data: Value, pagination: &Value) -> Value {
     let mut required = vec!["success", "data"];
     if endpoint.shape == Shape::List {
         properties["data"] = json!({ "type": "array", "items": properties["data"] });
+    }
+    if endpoint.shape != Shape::One {
         properties["pagination"] = pagination.clone();
         required.push("pagination");
     }

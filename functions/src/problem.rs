@@ -84,8 +84,14 @@ codes! {
     NoPublishedVersion = "no_published_version", 409, "The agent has no published version",
         "Drafts never serve live calls.",
         "Publish the agent first.";
+    ConnectionChanged = "connection_changed", 409, "The connection changed meanwhile",
+        "The database was connected anew while its schema was read; what was read was not kept.",
+        "Discover it again.";
+    LimitReached = "limit_reached", 409, "The organization holds as many as it may",
+        "A limit that keeps the server fast was reached.",
+        "Remove what is not needed, or use another organization.";
     KeyEnded = "key_ended", 409, "The key has ended",
-        "It was revoked or rotated before.",
+        "It was revoked or rotated before, or it expired.",
         "Rotate its successor, or mint a new key.";
     IdempotencyInProgress = "idempotency_in_progress", 409, "The same request is still running",
         "A request with this Idempotency-Key has not finished.",
@@ -255,7 +261,16 @@ impl From<Refusal> for Problem {
             Refusal::NothingToPublish => {
                 Problem::new(Code::NothingToPublish, "no skill of this agent is enabled; enable at least one")
             }
-            Refusal::KeyEnded => Problem::new(Code::KeyEnded, "the key was revoked or rotated before"),
+            Refusal::ConnectionChanged { kind } => Problem::new(
+                Code::ConnectionChanged,
+                format!("the {kind} connection was replaced while its schema was read; discover it again"),
+            ),
+            Refusal::LimitReached { what, limit } => {
+                Problem::new(Code::LimitReached, format!("this organization has {limit} {what} already"))
+            }
+            Refusal::KeyEnded => {
+                Problem::new(Code::KeyEnded, "the key was revoked or rotated before, or it expired")
+            }
             Refusal::StaleVersion { current } => {
                 let mut problem =
                     Problem::new(Code::StaleVersion, format!("the current version is \"{current}\""));
@@ -269,7 +284,9 @@ impl From<Refusal> for Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(%error, "store");
-        Problem::unavailable("the event log cannot be used right now; nothing was changed")
+        Problem::unavailable(
+            "the store cannot be used right now; send the request again with the same Idempotency-Key",
+        )
     }
 }
 
@@ -290,6 +307,6 @@ impl From<AppendError> for Problem {
 impl From<infra::sealing::SealError> for Problem {
     fn from(error: infra::sealing::SealError) -> Self {
         tracing::error!(%error, "sealing");
-        Problem::unavailable("the key service cannot be used right now; nothing was changed")
+        Problem::unavailable("the key service cannot be used right now")
     }
 }

@@ -14,10 +14,11 @@ use axum::routing::{MethodFilter, MethodRouter, get, on};
 use bytes::Bytes;
 use domain::FieldError;
 use domain::limits::BODY_BYTES;
-use events::{RequestId, Seq};
+use domain::limits::RECEIVE_TIMEOUT;
+use events::{OrganizationId, RequestId, Seq};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub const BASE: &str = "/api/v1";
@@ -45,13 +46,16 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
         });
         router = router.route(&format!("{BASE}{path}"), allowed);
     }
+    // Made once: it is the same for as long as the process lives.
+    let spec: Arc<OnceLock<Bytes>> = Arc::default();
     let (health, document, errors, fallback) =
         (services.clone(), services.clone(), services.clone(), services);
     router
         .route(
             "/healthz",
             get(move |request: Request<Body>| async move {
-                let ready = health.log.organizations().await;
+                // One read of the store; the organization need not exist.
+                let ready = health.log.head(&OrganizationId::from("default")).await;
                 let reply =
                     ready.map(|_| Reply::ok(&serde_json::json!({ "status": "ok" }))).map_err(Problem::from);
                 beside(&health, &request, reply)
@@ -60,8 +64,12 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
         .route(
             "/openapi.json",
             get(move |request: Request<Body>| async move {
-                let document_body = openapi::document(&document.config.public_url);
-                beside(&document, &request, Ok(Reply::raw(StatusCode::OK, &document_body)))
+                let body = spec.get_or_init(|| {
+                    Reply::raw(StatusCode::OK, &openapi::document(&document.config.public_url)).body
+                });
+                let reply =
+                    Reply { status: StatusCode::OK, body: body.clone(), kept: None, headers: Vec::new() };
+                beside(&document, &request, Ok(reply))
             }),
         )
         .route(
@@ -114,7 +122,8 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     let public_url = services.config.public_url.clone();
     // On a task of its own, so that a caller who hangs up does not stop a change half way, and a panic loses this
     // request alone.
-    let served = tokio::spawn(serve(services, endpoint, parts, body, request_id.clone())).await;
+    let task = serve(services.clone(), endpoint, parts, body, request_id.clone());
+    let served = services.tasks.spawn(task).await;
     let (extra, outcome) = served.unwrap_or_else(|error| {
         tracing::error!(%request_id, endpoint = endpoint.name, panicked = error.is_panic(), "request lost");
         (Vec::new(), Err(Problem::internal()))
@@ -161,6 +170,8 @@ async fn serve(
         let path = path_parameters(&mut parts).await?;
         let query = query_parameters(endpoint, &parts.uri)?;
         let body = read_body(body).await?;
+        // While the body was on its way the key may have been revoked, or what it asks for blocked.
+        let caller = services.authenticate_again(caller, &parts.headers, endpoint.scope).await?;
         let mut context = Context {
             services: services.clone(),
             caller,
@@ -219,7 +230,7 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
     let mut query = BTreeMap::new();
     let mut errors = Vec::new();
     for (name, value) in pairs {
-        let paging = endpoint.shape == Shape::List && matches!(name.as_str(), "limit" | "cursor");
+        let paging = endpoint.shape != Shape::One && matches!(name.as_str(), "limit" | "cursor");
         let reading = endpoint.method == Method::GET && name == "min_position";
         if !paging && !reading && endpoint.query.iter().all(|known| known.name != name) {
             errors.push(FieldError::new(name, "unknown_field", "this endpoint has no such query parameter"));
@@ -236,9 +247,12 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    axum::body::to_bytes(body, BODY_BYTES)
-        .await
-        .map_err(|_| Problem::new(Code::BodyTooLarge, "the body did not end within 1 MiB"))
+    let received = tokio::time::timeout(RECEIVE_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES)).await;
+    let received = received.map_err(|_| {
+        let detail = format!("the body did not arrive within {} s", RECEIVE_TIMEOUT.as_secs());
+        Problem::new(Code::ValidationError, detail)
+    })?;
+    received.map_err(|_| Problem::new(Code::BodyTooLarge, "the body did not end within 1 MiB"))
 }
 
 /// The client's own request id when it is harmless, else a new one.

@@ -3,13 +3,17 @@
 use crate::config::Config;
 use crate::rate::Rates;
 use domain::catalog::Catalog;
+use domain::integration::Discovery;
 use events::{IntegrationKind, KeyId, OrganizationId};
 use infra::databases::pool::Pools;
 use infra::sealing::Sealer;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, CredentialStore, EventLog};
 use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 pub struct Services {
@@ -28,17 +32,58 @@ pub struct Services {
     pub cursor_key: Zeroizing<[u8; 32]>,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Zeroizing<[u8; 32]>,
+    /// Requests and discoveries that run, so that a server that stops lets them finish.
+    pub tasks: TaskTracker,
+    pub turns: Turns,
+    pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
 }
 
+/// Turns of one organization's decisions: whoever was overtaken waits in line instead of being overtaken again.
+pub type Turns = Keyed<OrganizationId>;
+pub type KeyedSemaphores = Keyed<(OrganizationId, IntegrationKind)>;
+
+/// One semaphore for each key that was ever asked for, of which there are few.
+pub struct Keyed<K> {
+    permits: usize,
+    semaphores: Mutex<HashMap<K, Arc<Semaphore>>>,
+}
+
+impl<K: Eq + Hash> Keyed<K> {
+    pub fn new(permits: usize) -> Self {
+        Self { permits, semaphores: Mutex::default() }
+    }
+
+    pub async fn take(&self, key: K) -> OwnedSemaphorePermit {
+        let semaphore = {
+            let mut semaphores = self.semaphores.lock().expect("not poisoned");
+            semaphores.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.permits))).clone()
+        };
+        semaphore.acquire_owned().await.expect("it is never closed")
+    }
+}
+
 impl Services {
+    /// A turn to open a connection beside the pool: a burst of bindings must not take the connections that live
+    /// calls need.
+    pub async fn manage(&self, organization: &OrganizationId, kind: IntegrationKind) -> OwnedSemaphorePermit {
+        self.management.take((organization.clone(), kind)).await
+    }
+
     /// The whole discovered schema, blocked things included: for decisions, never for answers.
     pub async fn whole_catalog(
         &self,
         state: &domain::Organization,
         kind: IntegrationKind,
     ) -> Result<Arc<Catalog>, crate::problem::Problem> {
-        let discovery = state.discovery(kind)?;
+        self.snapshot(state, state.discovery(kind)?).await
+    }
+
+    pub async fn snapshot(
+        &self,
+        state: &domain::Organization,
+        discovery: &Discovery,
+    ) -> Result<Arc<Catalog>, crate::problem::Problem> {
         Ok(self.snapshots.load(&state.id, &discovery.schema_root).await?)
     }
 }

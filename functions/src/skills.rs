@@ -10,5 +10,6 @@ pub mod outcome;
 pub mod patch;
 pub mod remove;
 pub mod repeats;
+pub mod run;
 pub mod test;
 pub mod wire;

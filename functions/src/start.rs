@@ -2,13 +2,15 @@
 
 use crate::config::Config;
 use crate::rate::Rates;
-use crate::services::Services;
+use crate::services::{Keyed, Services};
 use crate::skills::answers::settle_abandoned;
+use domain::limits::MANAGEMENT_CONNECTIONS;
 use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::sealing::key_file::KeyFileSealer;
+use infra::storage::EventLog;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::sqlite::SqliteStore;
 use std::path::Path;
@@ -34,8 +36,12 @@ impl Embedded {
         let store = SqliteStore::open(data_dir)
             .await
             .map_err(|error| format!("the data folder {}: {error}", data_dir.display()))?;
-        let sealer =
-            KeyFileSealer::open_or_create(&data_dir.join(KEY_FILE)).map_err(|error| error.to_string())?;
+        let key_file = data_dir.join(KEY_FILE);
+        // With a history, a new key would open nothing that was sealed: a lost one must be brought back.
+        let is_new = store.organizations().await.map_err(|error| error.to_string())?.is_empty();
+        let opened =
+            if is_new { KeyFileSealer::open_or_create(&key_file) } else { KeyFileSealer::open(&key_file) };
+        let sealer = opened.map_err(|error| error.to_string())?;
         Ok(Self { store, sealer: Arc::new(sealer) })
     }
 
@@ -59,6 +65,9 @@ impl Embedded {
             rates: Rates::new(config.rate_per_key, config.rate_per_organization),
             discoveries: Default::default(),
             visible: Default::default(),
+            tasks: Default::default(),
+            turns: Keyed::new(1),
+            management: Keyed::new(MANAGEMENT_CONNECTIONS),
             pepper: self.pepper(),
             cursor_key: self.sealer.derive("cursors"),
             hash_key: self.sealer.derive("keyed-hashes"),
@@ -69,6 +78,7 @@ impl Embedded {
         if in_doubt > 0 {
             tracing::warn!(in_doubt, "writes were cut off when the server last ended; they stay in doubt");
         }
+        services.shred_leftovers().await.map_err(|error| error.to_string())?;
         let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
         tokio::spawn(sweep(weak, store));
         Ok(services)
@@ -81,11 +91,11 @@ async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
         interval.tick().await;
         let (Some(services), Some(store)) = (services.upgrade(), store.upgrade()) else { return };
         let kept = jiff::SignedDuration::try_from(domain::limits::IDEMPOTENCY_KEPT).expect("7 days fit");
-        let before = crate::clock::now() - kept;
-        if let Err(error) = services.answers.expire(before).await {
+        let now = crate::clock::now();
+        if let Err(error) = services.answers.expire(now).await {
             tracing::warn!(%error, "expired answers stay for now");
         }
-        if let Err(error) = store.expire_commands(before).await {
+        if let Err(error) = store.expire_commands(now - kept).await {
             tracing::warn!(%error, "expired command ids stay for now");
         }
         services.rates.forget_quiet();

@@ -143,36 +143,47 @@ pub trait CredentialStore: Send + Sync {
         kind: IntegrationKind,
         version: u32,
     ) -> Result<Option<Sealed>, StoreError>;
-    /// Destroys the wrapped data keys and bodies of every version but `keep`; the bytes are overwritten in the file.
+    /// Destroys the wrapped data keys and bodies of every version up to and including `through`, and answers which
+    /// there were; the bytes are overwritten in the file. Newer ones stay: somebody else may be connecting.
     async fn shred(
         &self,
         organization: &OrganizationId,
         kind: IntegrationKind,
-        keep: Option<u32>,
+        through: u32,
     ) -> Result<Vec<u32>, StoreError>;
 }
 
 /// Answers to requests that may be repeated, and the record of a write before it is sent.
+///
+/// One request may be recognized in several ways, so it has several slots; they are taken, kept and given back
+/// together.
 #[async_trait]
 pub trait AnswerStore: Send + Sync {
-    /// Takes the key, durably, or says who has it.
-    async fn begin(&self, slot: &AnswerSlot, now: Timestamp) -> Result<Begun, StoreError>;
-    /// Keeps the sealed answer.
-    async fn finish(&self, slot: &AnswerSlot, state: AnswerState, sealed: &Sealed) -> Result<(), StoreError>;
-    /// Gives the key back: nothing happened, a repetition may run.
-    async fn release(&self, slot: &AnswerSlot) -> Result<(), StoreError>;
-    /// Forgets finished slots whose key starts with `prefix`, but for the key `except`: another write came between.
-    async fn forget(
+    /// What is known of the first of these slots that somebody has; `Fresh` when nobody has any. Takes nothing.
+    async fn peek(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError>;
+    /// Takes all slots, durably, or none of them and says who has the first that is taken.
+    async fn begin(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError>;
+    /// Keeps the sealed answer of each slot, and forgets what `voided` names, in one step.
+    async fn finish(
         &self,
-        organization: &OrganizationId,
-        prefix: &str,
-        except: &str,
+        answers: &[(AnswerSlot, Sealed)],
+        state: AnswerState,
+        voided: Option<&Voided>,
     ) -> Result<(), StoreError>;
+    /// Gives the slots back: nothing happened, a repetition may run.
+    async fn release(&self, slots: &[AnswerSlot]) -> Result<(), StoreError>;
     /// Slots left running by a process that died.
     async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
-    /// Drops finished answers whose time, [`domain::limits::IDEMPOTENCY_KEPT`] after they were begun, ended before
-    /// this instant, and returns how many. What is running or in doubt stays until it is settled.
+    /// Forgets answers whose time was over before this instant. What runs or is in doubt stays.
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// Finished slots that a later write makes void: those whose key starts with `prefix`, but for `except`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Voided {
+    pub organization: OrganizationId,
+    pub prefix: String,
+    pub except: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

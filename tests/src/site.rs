@@ -53,7 +53,7 @@ impl Site {
                 // Dropping the sender stops it too.
                 let _ = stopped.await;
             };
-            server::serve(serving, listener, done).await.expect("it serves until it is stopped");
+            server::serve(serving, listener, done).await;
         });
         let mut site = Self { http: Http::new(&url, ""), services, embedded, folder, stop: Some(stop) };
         site.http = site.http_as("default", &all_scopes()).await;
@@ -76,9 +76,9 @@ impl Site {
             actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
             request_id: random::request_id(),
         };
-        decide(self.embedded.store.as_ref(), command, |_| {
+        decide(self.embedded.store.as_ref(), None, command, |state| {
             let minted = minted.clone();
-            async move { Ok(key::mint(minted)) }
+            async move { Ok(key::mint(&state, minted, functions::clock::now())?) }
         })
         .await
         .expect("a key can be minted");

@@ -49,9 +49,9 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     }
     let id = random::agent_id();
     let decided = context
-        .decide(|_| {
-            let decision = agent::create(&id, request.name.clone(), request.description.clone());
-            async move { Ok(decision) }
+        .decide(|state| {
+            let decision = agent::create(&state, &id, request.name.clone(), request.description.clone());
+            async move { Ok(decision?) }
         })
         .await?;
     let id = decided.id_of("AgentCreated").ok_or_else(Problem::internal)?;

@@ -9,7 +9,7 @@ use domain::agent::{Catalogs, unfit};
 use domain::skill::Skill;
 use domain::statement::allowed_fields;
 use events::SkillId;
-use events::skill::{Source, Touched};
+use events::skill::{Action, Bind, Source, Touched};
 use http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -95,7 +95,13 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
     let definition = skill.draft();
     let statement = &definition.statement;
     let is_write = statement.action.is_write();
-    let key = definition.binding.key_column.as_deref();
+    // The key of an update fills the last placeholder.
+    let key = match (statement.action, statement.binds.last()) {
+        (Action::Update, Some(Bind::Value { parameter })) => {
+            Some(statement.parameters[*parameter].column.as_str())
+        }
+        (Action::Read | Action::Insert | Action::Update, _) => None,
+    };
     let set = statement.parameters.iter().map(|parameter| parameter.column.clone());
     let discovered = state.discovery(definition.kind).map(|discovery| discovery.schema_hash.as_str());
     let caller = statement.parameters.iter().filter(|parameter| parameter.source == Source::Caller);

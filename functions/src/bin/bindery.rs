@@ -6,7 +6,7 @@ use events::{Actor, ActorKind, OrganizationId};
 use functions::config::{Config, VARIABLES};
 use functions::decide::{Command as Change, decide};
 use functions::start::Embedded;
-use functions::{key_text, keys, random, server};
+use functions::{clock, key_text, keys, random, server};
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use jiff::Timestamp;
@@ -124,7 +124,8 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
     tracing::info!(%listen, "serving");
-    server::serve(services, listener, stop()).await.map_err(|error| error.to_string())
+    server::serve(services, listener, stop()).await;
+    Ok(())
 }
 
 async fn stop() {
@@ -167,9 +168,9 @@ async fn mint(
         actor: Actor { kind: ActorKind::Operator, id: "cli".to_owned() },
         request_id: random::request_id(),
     };
-    decide(embedded.store.as_ref(), change, |_| {
+    decide(embedded.store.as_ref(), None, change, |state| {
         let minted = minted.clone();
-        async move { Ok(key::mint(minted)) }
+        async move { Ok(key::mint(&state, minted, clock::now())?) }
     })
     .await
     .map_err(|problem| problem.detail)?;

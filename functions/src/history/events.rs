@@ -66,8 +66,10 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let head = context.services.log.head(organization).await?;
     let mut items: Vec<Value> = Vec::new();
     let mut more = false;
+    // Without a filter every event read is shown, so no more than the page is read.
+    let batch_size = if types.is_some() { BATCH } else { page.limit as usize + 1 };
     'log: while at < head {
-        let batch = context.services.log.read(organization, at, BATCH).await?;
+        let batch = context.services.log.read(organization, at, batch_size).await?;
         let Some(last) = batch.last().map(|event| event.seq) else { break };
         for event in &batch {
             if types.as_ref().is_some_and(|types| !types.contains(event.event.name())) {

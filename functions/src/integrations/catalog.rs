@@ -47,7 +47,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
-    let (kinds, pagination) = page.cut(IntegrationKind::ALL, |kind| kind.as_str().to_owned());
+    let (kinds, pagination) = page.cut(IntegrationKind::ALL, |kind| format!("{}", *kind as u8));
     let items: Vec<KindItem> = kinds.into_iter().map(item).collect();
     Ok(Reply::list(&items, &pagination))
 }

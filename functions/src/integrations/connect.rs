@@ -8,6 +8,7 @@ use crate::problem::{Code, Problem};
 use domain::integration;
 use http::Method;
 use infra::databases::checks::{self, Report, Status};
+use infra::databases::guard::Host;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,11 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let request: ConnectRequest = context.body()?;
     let credentials = request.credentials.check()?;
     let services = &context.services;
-    if !request.skip_test {
+    if request.skip_test {
+        // A test would refuse it; without one, a host that hides a password would reach the log.
+        Host::parse(&credentials.host).map_err(|reason| Problem::field("credentials.host", reason))?;
+    } else {
+        let _turn = services.manage(&context.caller.organization, kind).await;
         let report = checks::run_checks(services.pools.drivers(), kind, &credentials).await;
         if !report.ok {
             return Err(failed(&report));
@@ -68,9 +73,9 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         })
         .await?;
     let connection = decided.state.connection(kind)?;
-    // Older versions and what a lost race sealed are worth nothing but to a thief.
+    // Older versions are worth nothing but to a thief.
     let current = connection.credential_version;
-    services.credentials.shred(organization, kind, Some(current)).await?;
+    services.shred_through(organization, kind, current - 1).await;
     services.pools.evict(organization, kind, current);
     let response = ConnectResponse { status: "connected", connected_at: connection.connected_at };
     Ok(decided.reply(Reply::ok(&response)))

@@ -10,6 +10,7 @@ use infra::databases::pool::CredentialSource;
 use infra::databases::{Credentials, DatabaseError, tls};
 use infra::sealing::SealContext;
 use infra::secret::Secret;
+use infra::storage::StoreError;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -169,6 +170,29 @@ impl Services {
         }
     }
 
+    /// Destroys credentials up to a version. What fails now is done at the next start or change: the log already
+    /// says that they are gone, and an error would say that the change did not happen.
+    pub async fn shred_through(&self, organization: &OrganizationId, kind: IntegrationKind, through: u32) {
+        if let Err(error) = self.credentials.shred(organization, kind, through).await {
+            tracing::error!(%organization, %kind, %error, "old credentials could not be destroyed yet");
+        }
+    }
+
+    /// Destroys what an earlier process was cut off from destroying.
+    pub async fn shred_leftovers(&self) -> Result<(), StoreError> {
+        for organization in self.log.organizations().await? {
+            let state = self.log.state(&organization).await?;
+            for (kind, integration) in &state.integrations {
+                let through = match &integration.connection {
+                    Some(connection) => connection.credential_version - 1,
+                    None => integration.last_credential_version,
+                };
+                self.shred_through(&organization, *kind, through).await;
+            }
+        }
+        Ok(())
+    }
+
     /// Opens sealed credentials when a pool needs a new connection, and not before.
     pub fn credential_source(
         self: &Arc<Self>,
@@ -181,7 +205,7 @@ impl Services {
             let (services, organization) = (services.clone(), organization.clone());
             Box::pin(async move {
                 let unavailable = |why: &str| {
-                    DatabaseError::new(Fault::ServerError, format!("the sealed credentials {why}"))
+                    DatabaseError::new(Fault::CredentialsUnavailable, format!("the sealed credentials {why}"))
                 };
                 let sealed = services
                     .credentials

@@ -35,8 +35,8 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let kind = context.kind()?;
-    let organization = &context.caller.organization;
-    let decided = context
+    let (services, organization) = (&context.services, &context.caller.organization);
+    let disconnected = context
         .decide(|state| {
             let checked = context.check_if_match(state.version(&integration::subject(kind)));
             async move {
@@ -44,9 +44,14 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
                 Ok(integration::disconnect(&state, kind)?)
             }
         })
-        .await?;
-    context.services.credentials.shred(organization, kind, None).await?;
-    context.services.pools.evict(organization, kind, u32::MAX);
+        .await;
+    // Also when there was no connection: an earlier disconnect may have been cut off before this.
+    let state = services.log.state(organization).await?;
+    if let Some(integration) = state.integrations.get(&kind).filter(|it| it.connection.is_none()) {
+        services.shred_through(organization, kind, integration.last_credential_version).await;
+        services.pools.evict(organization, kind, integration.last_credential_version + 1);
+    }
+    let decided = disconnected?;
     let response = DisconnectResponse {
         status: "disconnected",
         quarantined_skills: QuarantinedItem::listed_in(&decided.events),

@@ -10,11 +10,14 @@ use crate::problem::{Code, Problem};
 use domain::integration;
 use events::integration::SchemaChanges;
 use events::{Event, IntegrationKind};
+use futures_util::FutureExt;
 use http::{HeaderValue, Method, StatusCode};
+use infra::databases::error::Fault;
 use infra::databases::{DatabaseError, Session};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -40,10 +43,15 @@ pub static ENDPOINT: Endpoint = Endpoint {
     summary: "Reads the schema into the catalog; 202 when it takes longer",
     query: &[],
     request: None,
-    response: schema::<DiscoverResponse>,
+    response: schema::<DiscoverAnswer>,
     shape: Shape::One,
     success: &[200, 202],
-    problems: &[Code::UnknownIntegrationKind, Code::IntegrationNotConnected, Code::ConnectionFailed],
+    problems: &[
+        Code::UnknownIntegrationKind,
+        Code::IntegrationNotConnected,
+        Code::ConnectionChanged,
+        Code::ConnectionFailed,
+    ],
     repeat: Repeat::Answered,
     handle: handler!(handle),
 };
@@ -53,10 +61,13 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     if !context.body.is_empty() {
         let _: NoFields = context.body()?;
     }
-    context.caller.state.connection(kind)?;
-    let job = context.services.discoveries.start(&context.caller.organization, kind);
-    let wait = context.services.config.discovery_answer_after;
-    tokio::spawn(run(context, job.clone()));
+    let services = context.services.clone();
+    let version = context.caller.state.connection(kind)?.credential_version;
+    let (job, is_new) = services.discoveries.join_or_start(&context.caller.organization, kind, version)?;
+    let wait = services.config.discovery_answer_after;
+    if is_new {
+        services.tasks.spawn(run(context, job.clone()));
+    }
     match tokio::time::timeout(wait, job.finished()).await {
         Ok(outcome) => finished(outcome),
         Err(_) => {
@@ -64,6 +75,15 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
             Ok(Reply::with_status(StatusCode::ACCEPTED, &data))
         }
     }
+}
+
+/// 200 has the result, 202 where to poll for it.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[allow(dead_code)] // only its schema is used
+enum DiscoverAnswer {
+    Finished(DiscoverResponse),
+    Running(super::discovery::DiscoveryProgress),
 }
 
 /// A body is not needed; one that is sent must be an empty object.
@@ -80,19 +100,21 @@ fn finished(outcome: super::running::Outcome) -> Result<Reply, Problem> {
 }
 
 async fn run(context: Context, job: Arc<Job>) {
-    let outcome = match discover(&context, &job).await {
-        Ok((response, decided)) => {
+    let discovered = AssertUnwindSafe(discover(&context, &job)).catch_unwind().await;
+    job.finish(match discovered {
+        Ok(Ok((response, decided))) => {
             let body = serde_json::json!({ "data": response, "position": decided.position() });
             Ok(Arc::new(body))
         }
-        Err(problem) => Err(Arc::new(problem)),
-    };
-    job.finish(outcome);
+        Ok(Err(problem)) => Err(Arc::new(problem)),
+        Err(_) => Err(Arc::new(Problem::internal())),
+    });
 }
 
 async fn discover(context: &Context, job: &Job) -> Result<(DiscoverResponse, Decided), Problem> {
     let (services, organization, kind) = (&context.services, &context.caller.organization, job.kind);
-    let version = context.caller.state.connection(kind)?.credential_version;
+    let version = job.credential_version;
+    let _turn = services.manage(organization, kind).await;
     let source = services.credential_source(organization, kind, version);
     let credentials = source().await.map_err(failed)?;
     let limit = domain::limits::DISCOVERY_TIMEOUT;
@@ -119,14 +141,14 @@ async fn discover(context: &Context, job: &Job) -> Result<(DiscoverResponse, Dec
         actor: context.caller.actor(),
         request_id: context.request_id.clone(),
     };
-    let decided = decide(services.log.as_ref(), command, |state| {
+    let decided = decide(services.log.as_ref(), Some(&services.turns), command, |state| {
         let (catalog, root) = (&catalog, root.clone());
         async move {
-            let before = match state.discovery(kind) {
-                Ok(_) => Some(services.whole_catalog(&state, kind).await?),
-                Err(_) => None,
+            let before = match state.last_discovery(kind) {
+                Some(discovery) => Some(services.snapshot(&state, discovery).await?),
+                None => None,
             };
-            Ok(integration::discover(&state, kind, catalog, before.as_deref(), root)?)
+            Ok(integration::discover(&state, kind, catalog, before.as_deref(), root, version)?)
         }
     })
     .await?;
@@ -154,5 +176,8 @@ fn response(decided: &Decided, kind: IntegrationKind) -> Result<DiscoverResponse
 }
 
 fn failed(error: DatabaseError) -> Problem {
+    if error.fault == Fault::CredentialsUnavailable {
+        return Problem::unavailable(error.advice);
+    }
     Problem::new(Code::ConnectionFailed, error.to_string())
 }

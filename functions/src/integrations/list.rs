@@ -71,7 +71,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let (items, pagination) =
-        page.cut(context.caller.state.integrations.iter(), |(kind, _)| kind.as_str().to_owned());
+        page.cut(context.caller.state.integrations.iter(), |(kind, _)| format!("{}", **kind as u8));
     let items: Vec<IntegrationItem> = items.into_iter().map(|(kind, it)| item(*kind, it)).collect();
     Ok(Reply::list(&items, &pagination))
 }

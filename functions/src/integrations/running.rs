@@ -1,6 +1,7 @@
 //! Discoveries that run or ran in this process.
 
 use crate::problem::{Code, Problem};
+use domain::limits::DISCOVERIES_MAX;
 use events::{IntegrationKind, OrganizationId};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,6 +21,8 @@ pub struct Job {
     pub id: String,
     pub organization: OrganizationId,
     pub kind: IntegrationKind,
+    /// Of the connection it reads.
+    pub credential_version: u32,
     /// Tables read so far.
     pub tables: AtomicU64,
     outcome: watch::Sender<Option<Outcome>>,
@@ -28,22 +31,46 @@ pub struct Job {
 pub type Outcome = Result<Arc<serde_json::Value>, Arc<Problem>>;
 
 impl Discoveries {
-    pub fn start(&self, organization: &OrganizationId, kind: IntegrationKind) -> Arc<Job> {
+    /// The discovery that already reads this connection, or a new one; whether it is new.
+    ///
+    /// # Errors
+    /// 503 when as many run as one process can hold.
+    pub fn join_or_start(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        credential_version: u32,
+    ) -> Result<(Arc<Job>, bool), Problem> {
+        let mut jobs = self.jobs.lock().expect("not poisoned");
+        let running = || jobs.iter().filter(|job| job.outcome().is_none());
+        let same = |job: &&Arc<Job>| {
+            job.organization == *organization
+                && job.kind == kind
+                && job.credential_version == credential_version
+        };
+        if let Some(job) = running().find(same) {
+            return Ok((job.clone(), false));
+        }
+        if running().count() >= DISCOVERIES_MAX {
+            return Err(Problem::unavailable(
+                "as many discoveries run as this server can hold; try again in a moment",
+            ));
+        }
         let job = Arc::new(Job {
             id: format!("dsc_{}", crate::random::base62(20)),
             organization: organization.clone(),
             kind,
+            credential_version,
             tables: AtomicU64::new(0),
             outcome: watch::Sender::new(None),
         });
-        let mut jobs = self.jobs.lock().expect("not poisoned");
         if jobs.len() >= KEPT
             && let Some(oldest) = jobs.iter().position(|job| job.outcome().is_some())
         {
             jobs.remove(oldest);
         }
         jobs.push_back(job.clone());
-        job
+        Ok((job, true))
     }
 
     /// # Errors

@@ -36,6 +36,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let kind = context.kind()?;
     let request: TestRequest = context.body()?;
     let credentials = request.credentials.check()?;
+    let _turn = context.services.manage(&context.caller.organization, kind).await;
     let report = checks::run_checks(context.services.pools.drivers(), kind, &credentials).await;
     Ok(Reply::ok(&report))
 }

@@ -87,6 +87,9 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         let detail = format!("this key lacks the scope {beyond} itself, so it cannot mint it");
         return Err(Problem::new(Code::InsufficientScope, detail));
     }
+    if own.expires_at.is_some_and(|own| request.expires_at.is_none_or(|asked| asked > own)) {
+        return Err(Problem::field("expiresAt", "must be no later than this key's own expiry"));
+    }
     let (key_id, text, secret) = key_text::mint();
     let minted = KeyMinted {
         key_id: key_id.clone(),
@@ -96,9 +99,9 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         expires_at: request.expires_at,
     };
     let decided = context
-        .decide(|_| {
+        .decide(|state| {
             let minted = minted.clone();
-            async move { Ok(key::mint(minted)) }
+            async move { Ok(key::mint(&state, minted, clock::now())?) }
         })
         .await?;
     reply(&decided, &key_id, &text)

@@ -46,7 +46,8 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     if overlap > OVERLAP_MAX_MS {
         return Err(Problem::field("overlapMs", format!("must be at most {OVERLAP_MAX_MS}")));
     }
-    let valid_until = clock::now() + SignedDuration::from_millis(overlap as i64);
+    let now = clock::now();
+    let valid_until = now + SignedDuration::from_millis(overlap as i64);
     let (successor, text, secret) = key_text::mint();
     let secret_hash = key_text::secret_hash(&context.services.pepper, secret.expose());
     let decided = context
@@ -63,7 +64,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
                         format!("this key lacks the scope {beyond} itself, so it cannot rotate that key");
                     return Err(Problem::new(Code::InsufficientScope, detail));
                 }
-                Ok(key::rotate(&state, id, successor, secret_hash, valid_until)?)
+                Ok(key::rotate(&state, id, successor, secret_hash, now, valid_until)?)
             }
         })
         .await?;

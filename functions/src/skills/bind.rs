@@ -1,12 +1,13 @@
 //! `POST /agents/{agentId}/integrations/{kind}/bindings`: a binding becomes a draft with a frozen statement.
 
-use super::wire::SkillItem;
+use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
+use domain::limits::{CONSTANT_BYTES, INPUTS_MAX, PROJECTION_MAX};
 use domain::statement::{self, Request, RequestInput};
 use domain::{FieldError, Organization, Refusal, skill};
 use events::skill::{Action, Binding, Definition, Direction, Projected, Source, Statement};
@@ -150,17 +151,21 @@ async fn compile(
 ) -> Result<Definition, Problem> {
     state.agent(agent)?;
     state.connection(kind)?;
+    request.check_sizes()?;
     let catalog = services.whole_catalog(state, kind).await?;
     let asked = request.to_compiler();
     let compiled = statement::compile(&catalog, state.blocked(kind), &asked);
     let mut errors = compiled.as_ref().err().cloned().unwrap_or_default();
-    let tool = statement::slug(&request.tool_name);
-    if tool.is_none() || request.tool_name.chars().count() > 100 {
-        let message = "must have 1 to 100 characters with a letter among them";
-        errors.push(FieldError::new("toolName", "invalid_tool_name", message));
-    }
-    if request.description.as_ref().is_some_and(|text| text.chars().count() > 1000) {
-        errors.push(FieldError::new("description", "too_long", "must have at most 1000 characters"));
+    let tool = named(&request.tool_name);
+    errors.extend(tool.as_ref().err().cloned());
+    errors.extend(request.description.iter().filter_map(|text| too_long("description", text)));
+    for (at, input) in request.inputs.iter().enumerate() {
+        let field = format!("inputs[{at}].description");
+        errors.extend(input.description.iter().filter_map(|text| too_long(&field, text)));
+        if input.value.as_ref().is_some_and(|value| value.to_string().len() > CONSTANT_BYTES) {
+            let message = format!("must have at most {CONSTANT_BYTES} bytes as JSON");
+            errors.push(FieldError::new(format!("inputs[{at}].value"), "too_long", message));
+        }
     }
     let is_write = compiled.as_ref().ok().map(|(_, statement)| statement.action.is_write());
     if let (Some(said), Some(is)) = (request.is_write, is_write)
@@ -170,7 +175,7 @@ async fn compile(
         errors.push(FieldError::new("isWrite", "contradicts_operation", message));
     }
     match (compiled, tool) {
-        (Ok((binding, statement)), Some(tool)) if errors.is_empty() => {
+        (Ok((binding, statement)), Ok(tool)) if errors.is_empty() => {
             let schema_hash = state.discovery(kind)?.schema_hash.clone();
             Ok(definition(request, tool, kind, binding, statement, schema_hash))
         }
@@ -210,6 +215,23 @@ fn definition(
 }
 
 impl BindingRequest {
+    /// Before any name is looked up: a body full of unknown names must not keep a thread busy.
+    fn check_sizes(&self) -> Result<(), Refusal> {
+        let lists = [
+            ("inputs", self.inputs.len(), INPUTS_MAX),
+            ("projection", self.projection.len(), PROJECTION_MAX),
+            ("orderBy", self.order_by.len(), INPUTS_MAX),
+        ];
+        let errors: Vec<FieldError> = lists
+            .into_iter()
+            .filter(|(_, length, most)| length > most)
+            .map(|(field, _, most)| {
+                FieldError::new(field, "too_many", format!("must have at most {most} entries"))
+            })
+            .collect();
+        if errors.is_empty() { Ok(()) } else { Err(Refusal::BindingInvalid(errors)) }
+    }
+
     fn to_compiler(&self) -> Request {
         Request {
             operation: self.operation.clone(),
@@ -272,7 +294,27 @@ pub async fn explain(
                 let error = FieldError::new("operation", "refused_by_database", message);
                 Err(Refusal::BindingInvalid(vec![error]).into())
             }
-            _ => Ok(Asked::default()),
+            Fault::DnsFailed
+            | Fault::HostNotAllowed
+            | Fault::ConnectRefused
+            | Fault::ConnectTimeout
+            | Fault::TlsRequired
+            | Fault::TlsUntrusted
+            | Fault::TlsNameMismatch
+            | Fault::TlsExpired
+            | Fault::AuthFailed
+            | Fault::DatabaseMissing
+            | Fault::TooManyConnections
+            | Fault::StatementTimeout
+            | Fault::LockTimeout
+            | Fault::ReadOnlyRefused
+            | Fault::ConstraintViolated
+            | Fault::Conflict
+            | Fault::ConnectionLost
+            | Fault::InDoubt
+            | Fault::ProtocolViolation
+            | Fault::ServerError
+            | Fault::CredentialsUnavailable => Ok(Asked::default()),
         },
         Err(_) => Ok(Asked::default()),
     }
@@ -290,6 +332,7 @@ async fn ask(
     let source = services.credential_source(organization, kind, connection.credential_version);
     let credentials = source().await?;
     let session = if statement.action.is_write() { Session::ReadWrite } else { Session::ReadOnly };
+    let _turn = services.manage(organization, kind).await;
     let drivers = services.pools.drivers();
     let mut connection = drivers.open(kind, &credentials, session).await.map_err(|failure| failure.error)?;
     let started = Instant::now();

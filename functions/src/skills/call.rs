@@ -1,8 +1,8 @@
 //! `POST /agents/{agentId}/skills/{skill}/call`: the live call.
 
-use super::execute::{CallRequest, Ready, prepare};
-use super::outcome::{Answer, CallBody, CallResponse};
-use super::repeats::Repeats;
+use super::execute::CallRequest;
+use super::outcome::CallResponse;
+use super::run::Run;
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
 use crate::handler;
@@ -51,20 +51,6 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         let live = live.ok_or(Refusal::NotFound { what: "skill" })?;
         (live.skill_id, live.skill, live.definition, Some(live.version))
     };
-    let body = |answer: &Answer| {
-        let total = started.elapsed();
-        Reply::ok(&CallBody { answer, columns: &definition.statement.columns, version, total })
-    };
-    let ready = match prepare(&state, skill, definition, &request) {
-        Ok(ready) => ready,
-        Err(answer) => return Ok(body(&answer)),
-    };
-    let deadline = request.context.deadline(started);
-    if !definition.statement.action.is_write() {
-        return Ok(body(&context.services.execute(&ready, deadline).await));
-    }
-    let Ready { binds, .. } = &ready;
-    let repeats = Repeats::of(&context, skill_id, definition, binds, &request)?;
-    let run = async || context.services.execute(&ready, deadline).await;
-    repeats.once(&context.services, deadline, run, body).await
+    let run = Run { skill_id, skill, definition, version };
+    run.answer(&context, &state, &request, started).await
 }

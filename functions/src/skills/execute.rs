@@ -4,7 +4,7 @@ use super::outcome::{Answer, Outcome};
 use crate::services::Services;
 use domain::Organization;
 use domain::arguments::{self, Bound};
-use domain::limits::{STATEMENT_TIMEOUT, STATEMENT_TIMEOUT_HARD};
+use domain::limits::STATEMENT_TIMEOUT;
 use domain::skill::Skill;
 use events::skill::Definition;
 use infra::databases::pool::PoolKey;
@@ -59,7 +59,7 @@ impl CallContext {
         match &self.verified_identity {
             None => false,
             Some(VerifiedIdentity::Flag(verified)) => *verified,
-            Some(VerifiedIdentity::Name(name)) => !name.is_empty(),
+            Some(VerifiedIdentity::Name(name)) => given(Some(name)).is_some(),
         }
     }
 
@@ -67,7 +67,7 @@ impl CallContext {
     pub fn values(&self) -> Map<String, Value> {
         let mut values = Map::new();
         let mut put = |name: &str, value: Option<&String>| {
-            if let Some(value) = value {
+            if let Some(value) = given(value) {
                 values.insert(name.to_owned(), Value::String(value.clone()));
             }
         };
@@ -83,34 +83,43 @@ impl CallContext {
     /// When the answer must be there.
     pub fn deadline(&self, started: Instant) -> Instant {
         let asked = self.deadline_ms.map_or(STATEMENT_TIMEOUT, Duration::from_millis);
-        started + asked.min(STATEMENT_TIMEOUT).min(STATEMENT_TIMEOUT_HARD)
+        started + asked.min(STATEMENT_TIMEOUT)
     }
+}
+
+/// A blank value is none: it would make all callers who lack it the same one.
+pub fn given(value: Option<&String>) -> Option<&String> {
+    value.filter(|text| !text.trim().is_empty())
 }
 
 /// A skill that may run now, with its values.
 pub struct Ready<'a> {
-    pub definition: &'a Definition,
-    pub binds: Vec<Bound>,
+    definition: &'a Definition,
+    binds: &'a [Bound],
     pool: PoolKey,
 }
 
-/// Everything that is judged before the database is asked.
-pub fn prepare<'a>(
+/// Values for the statement, from the model's arguments and the call's context.
+pub fn bind(definition: &Definition, request: &CallRequest) -> Result<Vec<Bound>, Answer> {
+    arguments::bind(&definition.statement, &request.arguments, &request.context.values())
+        .map_err(Answer::invalid)
+}
+
+/// Everything else that is judged before the database is asked.
+pub fn judge<'a>(
     state: &Organization,
     skill: &Skill,
     definition: &'a Definition,
+    binds: &'a [Bound],
     request: &CallRequest,
 ) -> Result<Ready<'a>, Answer> {
-    let statement = &definition.statement;
-    if skill.quarantined.contains_key(&statement.hash) {
+    if skill.quarantined.contains_key(&definition.statement.hash) {
         return Err(Answer::refused("skill_quarantined", "I am not able to do that at the moment."));
     }
     let Ok(connection) = state.connection(definition.kind) else {
         let say = "I cannot reach that system right now.";
         return Err(Answer::new(Outcome::Unavailable, "integration_not_connected", say));
     };
-    let context = request.context.values();
-    let binds = arguments::bind(statement, &request.arguments, &context).map_err(Answer::invalid)?;
     if definition.requires_verified_identity && !request.context.is_verified() {
         return Err(Answer::refused(
             "identity_required",
@@ -135,7 +144,7 @@ impl Services {
         let source = self.credential_source(&pool.organization, pool.kind, pool.credential_version);
         let started = Instant::now();
         let mut answer = if statement.action.is_write() {
-            match self.pools.write(pool, &source, statement, &ready.binds, deadline).await {
+            match self.pools.write(pool, &source, statement, ready.binds, deadline).await {
                 Ok(written) => Answer {
                     matched: Some(written.matched),
                     changed: Some(written.changed),
@@ -145,7 +154,7 @@ impl Services {
                 Err(error) => Answer::failed(&error, statement.action),
             }
         } else {
-            match self.pools.read(pool, &source, statement, &ready.binds, deadline).await {
+            match self.pools.read(pool, &source, statement, ready.binds, deadline).await {
                 Ok(rows) => Answer::found(rows),
                 Err(error) => Answer::failed(&error, statement.action),
             }

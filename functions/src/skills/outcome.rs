@@ -1,5 +1,6 @@
 //! What a call came to, in words an agent may speak.
 
+use crate::problem::Problem;
 use domain::FieldError;
 use events::skill::{Action, Column};
 use infra::databases::error::Fault;
@@ -69,6 +70,20 @@ impl Answer {
         Self { errors, ..Self::new(Outcome::InvalidArguments, code, say) }
     }
 
+    /// A write whose end nobody saw.
+    pub fn in_doubt() -> Self {
+        let say =
+            "I could not confirm whether that went through, so I will not try it again before it is checked.";
+        Self::new(Outcome::InDoubt, Fault::InDoubt.as_str(), say)
+    }
+
+    /// Our own store or key service failed before the database was asked: that is no outcome of the call.
+    pub fn our_fault(&self) -> Option<Problem> {
+        (self.code == Some(Fault::CredentialsUnavailable.as_str())).then(|| {
+            Problem::unavailable("the database's credentials cannot be opened right now; nothing was done")
+        })
+    }
+
     pub fn found(rows: Rows) -> Self {
         if rows.rows.is_empty() {
             return Self::new(Outcome::NotFound, "no_rows", "I could not find anything for that.");
@@ -93,14 +108,8 @@ impl Answer {
             Fault::PermissionDenied | Fault::SchemaMismatch | Fault::ReadOnlyRefused => {
                 (Outcome::Refused, "I am not able to do that here.")
             }
-            Fault::InDoubt => (
-                Outcome::InDoubt,
-                "I could not confirm whether that went through, so I will not try it again before it is checked.",
-            ),
-            Fault::Conflict => (
-                Outcome::Unavailable,
-                "That changed at the same moment, nothing was saved; please try again.",
-            ),
+            Fault::InDoubt => return Self::in_doubt(),
+            Fault::Conflict => (Outcome::Unavailable, "That changed at the same moment, please try again."),
             Fault::DnsFailed
             | Fault::HostNotAllowed
             | Fault::ConnectRefused
@@ -114,10 +123,13 @@ impl Answer {
             | Fault::TooManyConnections
             | Fault::ConnectionLost
             | Fault::ProtocolViolation
-            | Fault::ServerError => (Outcome::Unavailable, busy),
+            | Fault::ServerError
+            | Fault::CredentialsUnavailable => (Outcome::Unavailable, busy),
         };
         let say = match (outcome, action.is_write()) {
-            (Outcome::Timeout | Outcome::Unavailable, true) => format!("{say} Nothing was changed."),
+            (Outcome::Timeout | Outcome::Unavailable, true) => {
+                format!("{}; nothing was changed.", say.trim_end_matches('.'))
+            }
             _ => say.to_owned(),
         };
         Self::new(outcome, error.fault.as_str(), say)

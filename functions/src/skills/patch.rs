@@ -1,7 +1,7 @@
 //! `PATCH /agents/{agentId}/skills/{skillId}`: the review.
 
 use super::bind::OrderByRequest;
-use super::wire::{SkillItem, tool_of};
+use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
 use crate::handler;
@@ -110,8 +110,12 @@ fn stays_stopped(
     if let Err(refusal) = state.connection(kind) {
         return skill.quarantined.contains_key(&definition.statement.hash).then(|| refusal.into());
     }
-    let (_, reason) = domain::catalog::drift(&definition.statement, catalog?, blocked)?;
-    let error = FieldError::new("isEnabled", "column_blocked", reason);
+    let Some(catalog) = catalog else {
+        let stopped = skill.quarantined.contains_key(&definition.statement.hash);
+        return stopped.then(|| Refusal::NotDiscovered { kind }.into());
+    };
+    let (cause, reason) = domain::catalog::drift(&definition.statement, catalog, blocked)?;
+    let error = FieldError::new("isEnabled", domain::agent::code_of(cause), reason);
     Some(Refusal::BindingInvalid(vec![error]).into())
 }
 
@@ -124,18 +128,16 @@ async fn revised(
     let mut definition = skill.draft().as_ref().clone();
     let mut errors = Vec::new();
     if let Some(name) = &request.tool_name {
-        match tool_of(name) {
+        match named(name) {
             Ok(tool) => {
                 definition.tool = tool;
                 definition.tool_name = name.clone();
             }
-            Err(problem) => errors.extend(problem.errors),
+            Err(error) => errors.push(error),
         }
     }
     if let Some(description) = &request.description {
-        if description.chars().count() > 1000 {
-            errors.push(FieldError::new("description", "too_long", "must have at most 1000 characters"));
-        }
+        errors.extend(too_long("description", description));
         definition.description = description.clone();
     }
     if let Some(required) = request.requires_confirmation {

@@ -4,7 +4,7 @@
 //! caller who interrupts makes the model repeat the call under a new tool-call id. The record is durable before
 //! the statement is sent.
 
-use super::answers;
+use super::execute::{CallRequest, given};
 use super::outcome::{Answer, Outcome};
 use crate::clock;
 use crate::endpoint::{Context, Reply};
@@ -14,163 +14,185 @@ use crate::services::Services;
 use domain::arguments::Bound;
 use events::SkillId;
 use events::skill::{Action, Bind, Definition};
-use infra::storage::{AnswerSlot, AnswerState, Begun};
+use futures_util::FutureExt;
+use infra::storage::{AnswerSlot, AnswerState, Begun, Voided};
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
 /// How often a repetition looks whether the first try has finished.
-const POLL: Duration = Duration::from_millis(20);
+const POLL: Duration = Duration::from_millis(25);
 
-/// Slots of live calls: one that a process left running when it died is in doubt.
+/// Slots of live writes: one that a process left running when it died is in doubt.
 pub const CALL_PREFIX: &str = "call:";
+const HEADER: &str = "call:h:";
 
-/// The ways in which one write can be recognized.
+/// The ways in which one write can be recognized. None at all for a write that runs once per request.
 pub struct Repeats {
     slots: Vec<AnswerSlot>,
-    /// Other writes to the same row in the same call, which a repetition by arguments must not reach across.
-    row: Option<(String, String)>,
+    /// What this write makes void: earlier writes to the same row in the same call. Without it, a repetition by
+    /// arguments would reach across them, and changing a row back would do nothing.
+    voided: Option<Voided>,
+}
+
+/// What is known of a write before it runs.
+pub enum Known {
+    New,
+    Answered(Reply),
+    /// The same idempotency key or tool call, with other arguments.
+    Other(Answer),
 }
 
 impl Repeats {
+    /// A write is the same when skill and values are, whatever version of the skill serves it: "7" and 7 are.
     pub fn of(
         context: &Context,
         skill: &SkillId,
         definition: &Definition,
         binds: &[Bound],
-        request: &super::execute::CallRequest,
+        request: &CallRequest,
     ) -> Result<Self, Problem> {
         let services = &context.services;
-        let agent = context.path("agentId");
-        // Values as they were bound: "7" and 7 are the same write.
-        let write = services.keyed_hash(&[
-            skill.as_str().as_bytes(),
-            definition.statement.hash.as_bytes(),
-            format!("{binds:?}").as_bytes(),
-        ]);
+        let agent = context.path("agentId").as_bytes();
         let organization = &context.caller.organization;
+        let values = named_values(definition, binds);
+        let write = services.keyed_hash(&[agent, skill.as_str().as_bytes(), values.as_bytes()]);
         let slot =
             |key: String| AnswerSlot { organization: organization.clone(), key, body_hash: write.clone() };
-        let mut slots = Vec::new();
-        let mut row = None;
+        let mut repeats = Self { slots: Vec::new(), voided: None };
         if let Some(key) = idempotency::key_of(&context.headers)? {
-            let hash = services.keyed_hash(&[agent.as_bytes(), b"header", key.as_bytes()]);
-            slots.push(slot(format!("{CALL_PREFIX}h:{hash}")));
+            let hash = services.keyed_hash(&[agent, b"header", key.as_bytes()]);
+            repeats.slots.push(slot(format!("{HEADER}{hash}")));
         }
-        if let Some(call) = &request.context.call_id {
-            if let Some(tool_call) = &request.context.tool_call_id {
-                let parts = [agent.as_bytes(), b"tool", call.as_bytes(), tool_call.as_bytes()];
-                slots.push(slot(format!("{CALL_PREFIX}t:{}", services.keyed_hash(&parts))));
+        if let Some(call) = given(request.context.call_id.as_ref()) {
+            if let Some(tool_call) = given(request.context.tool_call_id.as_ref()) {
+                let parts = [agent, b"tool", call.as_bytes(), tool_call.as_bytes()];
+                repeats.slots.push(slot(format!("{CALL_PREFIX}t:{}", services.keyed_hash(&parts))));
             }
-            let key = key_value(definition, binds).unwrap_or_else(|| write.clone());
+            let row = row_of(definition, binds).unwrap_or_else(|| write.clone());
             let object = definition.statement.object.as_bytes();
-            let parts = [agent.as_bytes(), b"row", call.as_bytes(), object, key.as_bytes()];
+            let parts = [agent, b"row", call.as_bytes(), object, row.as_bytes()];
             let prefix = format!("{CALL_PREFIX}r:{}:", services.keyed_hash(&parts));
             let own = format!("{prefix}{write}");
-            slots.push(slot(own.clone()));
-            row = Some((prefix, own));
+            repeats.slots.push(slot(own.clone()));
+            repeats.voided = Some(Voided { organization: organization.clone(), prefix, except: own });
         }
-        Ok(Self { slots, row })
+        Ok(repeats)
     }
 
-    /// Runs the write unless it ran before.
+    /// Whether there is anything to recognize this write by.
+    pub fn is_repeatable(&self) -> bool {
+        !self.slots.is_empty()
+    }
+
+    /// Whether this write was answered before. Asked first of all: what was done is done, whatever has changed
+    /// since in version, scoping or connection.
+    pub async fn known(&self, services: &Services) -> Result<Known, Problem> {
+        match services.answers.peek(&self.slots, clock::now()).await? {
+            Begun::Fresh | Begun::Running => Ok(Known::New),
+            begun => self.judge(services, begun).await,
+        }
+    }
+
+    async fn judge(&self, services: &Services, begun: Begun) -> Result<Known, Problem> {
+        match begun {
+            Begun::Fresh | Begun::Running => Ok(Known::New),
+            Begun::Finished { sealed, .. } => {
+                // Sealed once for each slot, so it opens with the first of them that has it.
+                for slot in &self.slots {
+                    if let Ok(reply) = idempotency::open(services, slot, &sealed).await {
+                        return Ok(Known::Answered(reply));
+                    }
+                }
+                Err(Problem::internal())
+            }
+            Begun::OtherBody if self.slots[0].key.starts_with(HEADER) => {
+                let detail = "this Idempotency-Key came with other arguments before; use a new key";
+                Err(Problem::new(Code::IdempotencyKeyReused, detail))
+            }
+            Begun::OtherBody => {
+                let say = "That does not match what you asked for before, so I did not change anything.";
+                Ok(Known::Other(Answer::refused("tool_call_id_reused", say)))
+            }
+        }
+    }
+
+    /// Runs the write unless it ran or runs already.
     pub async fn once(
-        self,
+        &self,
         services: &Services,
         deadline: Instant,
         run: impl AsyncFnOnce() -> Answer,
         body: impl Fn(&Answer) -> Reply,
     ) -> Result<Reply, Problem> {
-        let mut taken = Vec::new();
-        for slot in &self.slots {
-            match self.take(services, slot, deadline).await {
-                Ok(Taken::Mine) => taken.push(slot),
-                Ok(Taken::Answered(reply)) => {
-                    release(services, &taken).await?;
-                    return Ok(reply);
-                }
-                Ok(Taken::StillRunning) => {
-                    release(services, &taken).await?;
+        loop {
+            match services.answers.begin(&self.slots, clock::now()).await? {
+                Begun::Fresh => break,
+                Begun::Running if Instant::now() + POLL < deadline => tokio::time::sleep(POLL).await,
+                Begun::Running => {
                     let say = "I am still working on that, one moment please.";
                     return Ok(body(&Answer::new(Outcome::Unavailable, "still_running", say)));
                 }
-                Err(problem) => {
-                    release(services, &taken).await?;
-                    return Err(problem);
-                }
+                begun => match self.judge(services, begun).await? {
+                    Known::New => {}
+                    Known::Answered(reply) => return Ok(reply),
+                    Known::Other(answer) => return Ok(body(&answer)),
+                },
             }
         }
-        let answer = run().await;
+        // A defect of ours in the middle of a write leaves it in doubt, like a lost connection does.
+        let answer = AssertUnwindSafe(run()).catch_unwind().await.unwrap_or_else(|_| Answer::in_doubt());
         let reply = body(&answer);
-        let state = match answer.outcome {
-            Outcome::Ok => Some(AnswerState::Done),
-            Outcome::InDoubt => Some(AnswerState::InDoubt),
+        let kept = match answer.outcome {
+            Outcome::Ok => self.keep(services, AnswerState::Done, &reply).await,
+            Outcome::InDoubt => self.keep(services, AnswerState::InDoubt, &reply).await,
             // Nothing was changed: a repetition may try again.
             Outcome::NotFound
             | Outcome::InvalidArguments
             | Outcome::Refused
             | Outcome::Timeout
-            | Outcome::Unavailable => None,
+            | Outcome::Unavailable => services.answers.release(&self.slots).await.map_err(Problem::from),
         };
-        match state {
-            Some(state) => {
-                for slot in &taken {
-                    answers::keep(services, slot, state, &reply).await?;
-                }
-                if let Some((prefix, own)) = &self.row {
-                    let organization = &self.slots[0].organization;
-                    services.answers.forget(organization, prefix, own).await?;
-                }
-            }
-            None => release(services, &taken).await?,
+        // The customer's database has decided; a store that fails now must not make it sound otherwise. The slots
+        // stay taken, so a repetition does not run.
+        if let Err(problem) = kept {
+            tracing::error!(detail = problem.detail, "the answer of a write could not be kept");
         }
-        Ok(reply)
+        answer.our_fault().map_or(Ok(reply), Err)
     }
 
-    async fn take(
-        &self,
-        services: &Services,
-        slot: &AnswerSlot,
-        deadline: Instant,
-    ) -> Result<Taken, Problem> {
-        loop {
-            match services.answers.begin(slot, clock::now()).await? {
-                Begun::Fresh => return Ok(Taken::Mine),
-                Begun::Finished { sealed, .. } => {
-                    return Ok(Taken::Answered(answers::open(services, slot, &sealed).await?));
-                }
-                Begun::OtherBody => {
-                    let detail = "this Idempotency-Key or toolCallId came with other arguments before";
-                    return Err(Problem::new(Code::IdempotencyKeyReused, detail));
-                }
-                Begun::Running if Instant::now() + POLL >= deadline => return Ok(Taken::StillRunning),
-                Begun::Running => tokio::time::sleep(POLL).await,
-            }
+    async fn keep(&self, services: &Services, state: AnswerState, reply: &Reply) -> Result<(), Problem> {
+        let mut answers = Vec::with_capacity(self.slots.len());
+        for slot in &self.slots {
+            answers.push((slot.clone(), idempotency::seal(services, slot, reply).await?));
         }
+        Ok(services.answers.finish(&answers, state, self.voided.as_ref()).await?)
     }
 }
 
-enum Taken {
-    Mine,
-    Answered(Reply),
-    StillRunning,
-}
-
-async fn release(services: &Services, slots: &[&AnswerSlot]) -> Result<(), Problem> {
-    for slot in slots {
-        services.answers.release(slot).await?;
-    }
-    Ok(())
-}
-
-/// Which row an update changes. An insert has none of its own: only the same insert repeats it.
-fn key_value(definition: &Definition, binds: &[Bound]) -> Option<String> {
+/// Every parameter with its value as it was bound, by name.
+fn named_values(definition: &Definition, binds: &[Bound]) -> String {
     let statement = &definition.statement;
-    if statement.action != Action::Update {
-        return None;
+    let mut values: Vec<String> = statement
+        .binds
+        .iter()
+        .zip(binds)
+        .filter_map(|(bind, value)| match bind {
+            Bind::Value { parameter } => Some(format!("{}={value:?}", statement.parameters[*parameter].name)),
+            Bind::Given { .. } => None,
+        })
+        .collect();
+    values.sort();
+    values.join("\n")
+}
+
+/// Which row an update changes: its key fills the last placeholder. An insert has none of its own; only the same
+/// insert repeats it.
+fn row_of(definition: &Definition, binds: &[Bound]) -> Option<String> {
+    let statement = &definition.statement;
+    match (statement.action, statement.binds.last(), binds.last()) {
+        (Action::Update, Some(Bind::Value { parameter }), Some(value)) => {
+            Some(format!("{}={value:?}", statement.parameters[*parameter].column))
+        }
+        (Action::Read | Action::Insert | Action::Update, _, _) => None,
     }
-    let key_column = definition.binding.key_column.as_deref()?;
-    let at = statement.binds.iter().position(|bind| match bind {
-        Bind::Value { parameter } => statement.parameters[*parameter].column == key_column,
-        Bind::Given { .. } => false,
-    })?;
-    Some(format!("{:?}", binds[at]))
 }

@@ -1,7 +1,8 @@
 //! `POST /agents/{agentId}/skills/{skillId}/test`: runs the draft.
 
-use super::execute::{CallRequest, prepare};
-use super::outcome::{CallBody, CallResponse};
+use super::execute::CallRequest;
+use super::outcome::CallResponse;
+use super::run::Run;
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
 use crate::handler;
@@ -21,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     shape: Shape::One,
     success: &[200],
     problems: &[],
-    repeat: Repeat::Answered,
+    repeat: Repeat::Own,
     handle: handler!(handle),
 };
 
@@ -30,12 +31,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let request: CallRequest = context.body()?;
     let state = &context.caller.state;
     let (agent_id, _) = state.agent(context.path("agentId"))?;
-    let (_, skill) = state.skill(agent_id, context.path("skillId"))?;
-    let definition = skill.draft();
-    let answer = match prepare(state, skill, definition, &request) {
-        Ok(ready) => context.services.execute(&ready, request.context.deadline(started)).await,
-        Err(answer) => answer,
-    };
-    let (columns, total) = (&definition.statement.columns, started.elapsed());
-    Ok(Reply::ok(&CallBody { answer: &answer, columns, version: None, total }))
+    let (skill_id, skill) = state.skill(agent_id, context.path("skillId"))?;
+    let run = Run { skill_id, skill, definition: skill.draft(), version: None };
+    run.answer(&context, state, &request, started).await
 }

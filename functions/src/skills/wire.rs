@@ -1,9 +1,9 @@
 //! Skills as clients see them.
 
-use crate::problem::Problem;
-use domain::Organization;
+use domain::limits::{DESCRIPTION_CHARS, NAME_CHARS};
 use domain::skill::Skill;
-use domain::statement::{allowed_fields, parameters_schema, required_params};
+use domain::statement::{self, allowed_fields, parameters_schema, required_params};
+use domain::{FieldError, Organization};
 use events::skill::{Definition, Parameter};
 use events::{AgentId, SkillId};
 use jiff::Timestamp;
@@ -159,12 +159,16 @@ impl CompiledSkill {
     }
 }
 
-/// The slug of a tool name.
-pub fn tool_of(tool_name: &str) -> Result<String, Problem> {
-    domain::statement::slug(tool_name).ok_or_else(|| {
-        Problem::field(
-            "toolName",
-            "must hold a letter: the agent's name for it is made of letters, digits, _ and -",
-        )
+/// The tool of a skill with this name.
+pub fn named(tool_name: &str) -> Result<String, FieldError> {
+    statement::slug(tool_name).filter(|_| tool_name.chars().count() <= NAME_CHARS).ok_or_else(|| {
+        let message = format!("must have 1 to {NAME_CHARS} characters with a letter among them");
+        FieldError::new("toolName", "invalid_tool_name", message)
+    })
+}
+
+pub fn too_long(field: &str, description: &str) -> Option<FieldError> {
+    (description.chars().count() > DESCRIPTION_CHARS).then(|| {
+        FieldError::new(field, "too_long", format!("must have at most {DESCRIPTION_CHARS} characters"))
     })
 }

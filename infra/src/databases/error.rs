@@ -37,6 +37,8 @@ pub enum Fault {
     /// Bytes that are not the protocol, or too many of them.
     ProtocolViolation,
     ServerError,
+    /// Our own store or key service could not give the credentials. Says nothing of the customer's database.
+    CredentialsUnavailable,
 }
 
 impl Fault {
@@ -64,6 +66,7 @@ impl Fault {
             Fault::InDoubt => "in_doubt",
             Fault::ProtocolViolation => "protocol_violation",
             Fault::ServerError => "server_error",
+            Fault::CredentialsUnavailable => "credentials_unavailable",
         }
     }
 }

@@ -100,7 +100,7 @@ macro_rules! storage_conformance {
             artefacts_are_found_by_their_content
             artefacts_belong_to_one_organization
             credentials_are_kept_by_version_and_never_overwritten
-            shredding_destroys_every_version_but_the_one_to_keep
+            shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one
             an_answer_is_begun_by_one_and_repeated_to_all
             another_body_under_the_same_key_is_refused
             a_released_answer_may_be_begun_again
@@ -108,6 +108,7 @@ macro_rules! storage_conformance {
             an_answer_in_doubt_is_settled_once
             answers_of_a_process_that_died_are_found
             finished_answers_expire_and_doubtful_ones_do_not
+            slots_are_taken_together_or_not_at_all
             forgetting_keeps_other_prefixes_and_the_exception
         );
     };

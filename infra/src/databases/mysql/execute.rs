@@ -172,13 +172,21 @@ impl Mysql {
             self.conclude(flight, Ok(())).await?;
             return Ok(Written { matched, changed: 0, rows: Rows::default() });
         }
+        // Whatever is wrong with what came back is found while the write can still be undone.
+        let rows = match rows.finish() {
+            Ok(rows) => rows,
+            Err(error) => {
+                self.conclude(flight, Ok(())).await?;
+                return Err(error);
+            }
+        };
         // From here on a kill could hit the commit itself.
         flight.land();
         self.link.extend_deadline(Instant::now() + COMMIT_GRACE);
         match self.end_with(COMMIT).await {
             Ok(()) => {
                 self.usable = true;
-                Ok(Written { matched, changed, rows: rows.finish()? })
+                Ok(Written { matched, changed, rows })
             }
             Err(failure) => Err(errors::committing(failure)),
         }

@@ -52,6 +52,8 @@ impl Breaker {
                     state.until = Some(now + PAUSE);
                 }
             }
+            // It was never asked.
+            Err(error) if error.fault == Fault::CredentialsUnavailable => {}
             // It answered: whatever it said, it can be reached.
             Err(_) => *state = State::default(),
         }
@@ -79,7 +81,8 @@ fn is_unreachable(fault: Fault) -> bool {
         | Fault::SchemaMismatch
         | Fault::InDoubt
         | Fault::ProtocolViolation
-        | Fault::ServerError => false,
+        | Fault::ServerError
+        | Fault::CredentialsUnavailable => false,
     }
 }
 

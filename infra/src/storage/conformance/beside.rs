@@ -1,6 +1,6 @@
 use super::*;
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, Begun, StoreError};
+use crate::storage::{AnswerSlot, AnswerState, Begun, StoreError, Voided};
 use domain::limits::IDEMPOTENCY_KEPT;
 use events::IntegrationKind::{Mysql, Postgres};
 
@@ -50,7 +50,7 @@ pub async fn credentials_are_kept_by_version_and_never_overwritten<B: Backend>(b
     assert!(get("other", Postgres, 1).await.is_none());
 }
 
-pub async fn shredding_destroys_every_version_but_the_one_to_keep<B: Backend>(backend: &B) {
+pub async fn shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one<B: Backend>(backend: &B) {
     let store = backend.open().await;
     for (organization, kind, version) in [
         ("acme", Postgres, 1),
@@ -62,14 +62,14 @@ pub async fn shredding_destroys_every_version_but_the_one_to_keep<B: Backend>(ba
         let of = organization.into();
         CredentialStore::put(&*store, &of, kind, version, &sealed("x")).await.expect("put");
     }
-    assert_eq!(store.shred(&acme(), Postgres, Some(3)).await, Ok(vec![1, 2]));
-    assert_eq!(store.shred(&acme(), Postgres, Some(3)).await, Ok(vec![]));
+    assert_eq!(store.shred(&acme(), Postgres, 2).await, Ok(vec![1, 2]));
+    assert_eq!(store.shred(&acme(), Postgres, 2).await, Ok(vec![]));
     let there = async |organization: &str, kind, version| {
         CredentialStore::get(&*store, &organization.into(), kind, version).await.expect("reads").is_some()
     };
     assert!(!there("acme", Postgres, 1).await && !there("acme", Postgres, 2).await);
     assert!(there("acme", Postgres, 3).await);
-    assert_eq!(store.shred(&acme(), Postgres, None).await, Ok(vec![3]));
+    assert_eq!(store.shred(&acme(), Postgres, u32::MAX).await, Ok(vec![3]));
     assert!(!there("acme", Postgres, 3).await);
     assert!(there("acme", Mysql, 1).await && there("other", Postgres, 1).await);
 }
@@ -79,7 +79,7 @@ fn slot(key: &str) -> AnswerSlot {
 }
 
 async fn begin(store: &dyn AnswerStore, slot: &AnswerSlot) -> Begun {
-    store.begin(slot, noon()).await.expect("begins")
+    store.begin(std::slice::from_ref(slot), noon()).await.expect("begins")
 }
 
 fn finished(begun: Begun, state: AnswerState, text: &str) -> bool {
@@ -100,7 +100,7 @@ pub async fn an_answer_is_begun_by_one_and_repeated_to_all<B: Backend>(backend: 
     }
     assert_eq!(fresh, 1);
     assert!(begin(&*store, &slot("a")).await == Begun::Running);
-    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     for _ in 0..2 {
         assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
     }
@@ -113,43 +113,43 @@ pub async fn another_body_under_the_same_key_is_refused<B: Backend>(backend: &B)
     let other = AnswerSlot { body_hash: "other".to_owned(), ..slot("a") };
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
     assert!(begin(&*store, &other).await == Begun::OtherBody);
-    assert!(store.finish(&other, AnswerState::Done, &sealed("wrong")).await.is_err());
-    store.release(&other).await.expect("releases nothing");
-    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    assert!(store.finish(&[(other.clone(), sealed("wrong"))], AnswerState::Done, None).await.is_err());
+    store.release(&[other.clone()]).await.expect("releases nothing");
+    store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     assert!(begin(&*store, &other).await == Begun::OtherBody);
 }
 
 pub async fn a_released_answer_may_be_begun_again<B: Backend>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
-    store.release(&slot("a")).await.expect("releases");
+    store.release(&[slot("a")]).await.expect("releases");
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
 }
 
 pub async fn a_finished_answer_stays_as_it_is<B: Backend>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
-    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     for state in [AnswerState::InDoubt, AnswerState::Done] {
-        let refused = store.finish(&slot("a"), state, &sealed("other")).await;
+        let refused = store.finish(&[(slot("a"), sealed("other"))], state, None).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     }
-    store.release(&slot("a")).await.expect("releases nothing");
+    store.release(&[slot("a")]).await.expect("releases nothing");
     assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
-    assert!(store.finish(&slot("never begun"), AnswerState::Done, &sealed("x")).await.is_err());
+    assert!(store.finish(&[(slot("never begun"), sealed("x"))], AnswerState::Done, None).await.is_err());
 }
 
 pub async fn an_answer_in_doubt_is_settled_once<B: Backend>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
-    store.finish(&slot("a"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    store.finish(&[(slot("a"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
     assert!(finished(begin(&*store, &slot("a")).await, AnswerState::InDoubt, "doubt"));
-    store.finish(&slot("a"), AnswerState::Done, &sealed("answer")).await.expect("settles");
+    store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("settles");
     assert!(finished(begin(&*store, &slot("a")).await, AnswerState::Done, "answer"));
 
     assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
-    store.finish(&slot("b"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
-    store.release(&slot("b")).await.expect("nothing had happened");
+    store.finish(&[(slot("b"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
+    store.release(&[slot("b")]).await.expect("nothing had happened");
     assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
 }
 
@@ -158,7 +158,7 @@ pub async fn answers_of_a_process_that_died_are_found<B: Backend>(backend: &B) {
     for key in ["a", "b", "c"] {
         assert!(begin(&*dead, &slot(key)).await == Begun::Fresh);
     }
-    dead.finish(&slot("b"), AnswerState::Done, &sealed("answer")).await.expect("finishes");
+    dead.finish(&[(slot("b"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     assert_eq!(dead.abandoned().await, Ok(vec![]), "a process does not abandon what it runs");
     drop(dead);
 
@@ -166,7 +166,7 @@ pub async fn answers_of_a_process_that_died_are_found<B: Backend>(backend: &B) {
     assert!(begin(&*store, &slot("d")).await == Begun::Fresh);
     assert_eq!(store.abandoned().await, Ok(vec![slot("a"), slot("c")]));
     assert!(begin(&*store, &slot("a")).await == Begun::Running);
-    store.finish(&slot("a"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    store.finish(&[(slot("a"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
     assert_eq!(store.abandoned().await, Ok(vec![slot("c")]));
 }
 
@@ -175,23 +175,36 @@ pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend>(backen
     for key in ["done", "old", "doubt", "running"] {
         assert!(begin(&*store, &slot(key)).await == Begun::Fresh);
     }
-    store.finish(&slot("done"), AnswerState::Done, &sealed("x")).await.expect("finishes");
-    store.finish(&slot("old"), AnswerState::Done, &sealed("x")).await.expect("finishes");
-    store.finish(&slot("doubt"), AnswerState::InDoubt, &sealed("doubt")).await.expect("finishes");
+    store.finish(&[(slot("done"), sealed("x"))], AnswerState::Done, None).await.expect("finishes");
+    store.finish(&[(slot("old"), sealed("x"))], AnswerState::Done, None).await.expect("finishes");
+    store.finish(&[(slot("doubt"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
     let kept = jiff::SignedDuration::try_from(IDEMPOTENCY_KEPT).expect("seven days");
     let late = noon() + kept + jiff::SignedDuration::from_secs(1);
     assert_eq!(store.expire(noon() + kept).await, Ok(0));
 
     // Whether it was swept or not makes no difference.
-    assert!(store.begin(&slot("old"), late).await.expect("begins") == Begun::Fresh);
+    assert!(store.begin(&[slot("old")], late).await.expect("begins") == Begun::Fresh);
     assert_eq!(store.expire(late).await, Ok(1));
-    assert!(store.begin(&slot("done"), late).await.expect("begins") == Begun::Fresh);
+    assert!(store.begin(&[slot("done")], late).await.expect("begins") == Begun::Fresh);
     assert!(finished(
-        store.begin(&slot("doubt"), late).await.expect("begins"),
+        store.begin(&[slot("doubt")], late).await.expect("begins"),
         AnswerState::InDoubt,
         "doubt"
     ));
-    assert!(store.begin(&slot("running"), late).await.expect("begins") == Begun::Running);
+    assert!(store.begin(&[slot("running")], late).await.expect("begins") == Begun::Running);
+}
+
+pub async fn slots_are_taken_together_or_not_at_all<B: Backend>(backend: &B) {
+    let store = backend.open().await;
+    assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
+    let both = [slot("a"), slot("b")];
+    assert!(store.peek(&both, noon()).await.expect("peeks") == Begun::Running);
+    assert!(store.begin(&both, noon()).await.expect("begins") == Begun::Running);
+    assert!(store.peek(&[slot("a")], noon()).await.expect("peeks") == Begun::Fresh);
+    store.release(&[slot("b")]).await.expect("releases");
+    assert!(store.begin(&both, noon()).await.expect("begins") == Begun::Fresh);
+    store.release(&both).await.expect("releases both");
+    assert!(store.peek(&both, noon()).await.expect("peeks") == Begun::Fresh);
 }
 
 pub async fn forgetting_keeps_other_prefixes_and_the_exception<B: Backend>(backend: &B) {
@@ -200,11 +213,13 @@ pub async fn forgetting_keeps_other_prefixes_and_the_exception<B: Backend>(backe
     let keys = ["a%/1", "a%/2", "a%/3", "a%", "ab/1", "b/1"];
     for slot in keys.map(slot).iter().chain([&elsewhere]) {
         assert!(begin(&*store, slot).await == Begun::Fresh);
-        if slot.key != "a%/3" {
-            store.finish(slot, AnswerState::Done, &sealed("x")).await.expect("finishes");
+        if !["a%/2", "a%/3"].contains(&slot.key.as_str()) {
+            store.finish(&[(slot.clone(), sealed("x"))], AnswerState::Done, None).await.expect("finishes");
         }
     }
-    store.forget(&acme(), "a%/", "a%/2").await.expect("forgets");
+    let voided = Voided { organization: acme(), prefix: "a%/".to_owned(), except: "a%/2".to_owned() };
+    let last = [(slot("a%/2"), sealed("x"))];
+    store.finish(&last, AnswerState::Done, Some(&voided)).await.expect("finishes and forgets");
     let mut fresh = Vec::new();
     for slot in keys.map(slot).iter().chain([&elsewhere]) {
         if begin(&*store, slot).await == Begun::Fresh {

@@ -3,7 +3,7 @@
 use super::schema::unavailable;
 use super::{SqliteStore, reader};
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError};
+use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError, Voided};
 use async_trait::async_trait;
 use domain::limits::IDEMPOTENCY_KEPT;
 use events::OrganizationId;
@@ -22,88 +22,67 @@ fn name(state: AnswerState) -> &'static str {
 
 #[async_trait]
 impl AnswerStore for SqliteStore {
-    async fn begin(&self, slot: &AnswerSlot, now: Timestamp) -> Result<Begun, StoreError> {
-        let (slot, owner) = (slot.clone(), self.process.clone());
-        self.writer
-            .write(move |connection| Box::pin(async move { begin(connection, &slot, &owner, now).await }))
-            .await
+    async fn peek(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        first_taken(&mut connection, slots, now).await
     }
 
-    async fn finish(&self, slot: &AnswerSlot, state: AnswerState, sealed: &Sealed) -> Result<(), StoreError> {
-        let (slot, sealed) = (slot.clone(), sealed.clone());
-        let changed = self
-            .writer
-            .write(move |connection| {
-                Box::pin(async move {
-                    // An answer that is known is never unlearnt.
-                    let done = sqlx::query(
-                        "UPDATE answers SET state = ?, wrapped_key = ?, body = ?
-                         WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
-                    )
-                    .bind(name(state))
-                    .bind(sealed.wrapped_key)
-                    .bind(sealed.body)
-                    .bind(slot.organization.as_str())
-                    .bind(slot.key)
-                    .bind(slot.body_hash)
-                    .execute(connection)
-                    .await
-                    .map_err(unavailable)?;
-                    Ok(done.rows_affected())
-                })
-            })
-            .await?;
-        if changed == 0 {
-            return Err(StoreError::Unavailable(
-                "nobody has begun this answer, or it is finished".to_owned(),
-            ));
-        }
-        Ok(())
-    }
-
-    async fn release(&self, slot: &AnswerSlot) -> Result<(), StoreError> {
-        let slot = slot.clone();
+    async fn begin(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
+        let (slots, owner) = (slots.to_vec(), self.process.clone());
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    sqlx::query(
-                        "DELETE FROM answers
-                         WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
-                    )
-                    .bind(slot.organization.as_str())
-                    .bind(slot.key)
-                    .bind(slot.body_hash)
-                    .execute(connection)
-                    .await
-                    .map_err(unavailable)?;
-                    Ok(())
+                    let taken = first_taken(connection, &slots, now).await?;
+                    if taken == Begun::Fresh {
+                        for slot in &slots {
+                            take(connection, slot, &owner, now).await?;
+                        }
+                    }
+                    Ok(taken)
                 })
             })
             .await
     }
 
-    async fn forget(
+    async fn finish(
         &self,
-        organization: &OrganizationId,
-        prefix: &str,
-        except: &str,
+        answers: &[(AnswerSlot, Sealed)],
+        state: AnswerState,
+        voided: Option<&Voided>,
     ) -> Result<(), StoreError> {
-        let (organization, prefix, except) = (organization.clone(), prefix.to_owned(), except.to_owned());
+        let (answers, voided) = (answers.to_vec(), voided.cloned());
         self.writer
             .write(move |connection| {
                 Box::pin(async move {
-                    // Not a pattern: a prefix may hold any character. The bounds are for the index.
-                    sqlx::query(
-                        "DELETE FROM answers
-                         WHERE organization = ?1 AND key >= ?2 AND key <= ?2 || char(1114111)
-                         AND substr(key, 1, length(?2)) = ?2 AND key <> ?3 AND state = 'done'",
-                    )
-                    .bind(organization.as_str())
-                    .bind(prefix)
-                    .bind(except)
-                    .execute(connection)
-                    .await
-                    .map_err(unavailable)?;
+                    for (slot, sealed) in answers {
+                        finish(connection, slot, state, sealed).await?;
+                    }
+                    match voided {
+                        Some(voided) => forget(connection, voided).await,
+                        None => Ok(()),
+                    }
+                })
+            })
+            .await
+    }
+
+    async fn release(&self, slots: &[AnswerSlot]) -> Result<(), StoreError> {
+        let slots = slots.to_vec();
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    for slot in slots {
+                        sqlx::query(
+                            "DELETE FROM answers
+                             WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
+                        )
+                        .bind(slot.organization.as_str())
+                        .bind(slot.key)
+                        .bind(slot.body_hash)
+                        .execute(&mut *connection)
+                        .await
+                        .map_err(unavailable)?;
+                    }
                     Ok(())
                 })
             })
@@ -147,20 +126,41 @@ impl AnswerStore for SqliteStore {
     }
 }
 
-async fn begin(
+/// What is known of the first slot that somebody has.
+async fn first_taken(
+    connection: &mut SqliteConnection,
+    slots: &[AnswerSlot],
+    now: Timestamp,
+) -> Result<Begun, StoreError> {
+    for slot in slots {
+        // A finished answer whose time is over is as good as none, swept or not.
+        let row = sqlx::query(
+            "SELECT body_hash, state, wrapped_key, body FROM answers
+             WHERE organization = ? AND key = ? AND NOT (state = 'done' AND expires_at < ?)",
+        )
+        .bind(slot.organization.as_str())
+        .bind(&slot.key)
+        .bind(now.as_microsecond())
+        .fetch_optional(&mut *connection)
+        .await
+        .map_err(unavailable)?;
+        if let Some(row) = row {
+            return found(&row, slot);
+        }
+    }
+    Ok(Begun::Fresh)
+}
+
+async fn take(
     connection: &mut SqliteConnection,
     slot: &AnswerSlot,
     owner: &str,
     now: Timestamp,
-) -> Result<Begun, StoreError> {
+) -> Result<(), StoreError> {
     let kept = i64::try_from(IDEMPOTENCY_KEPT.as_micros()).unwrap_or(i64::MAX);
-    // A finished answer whose time is over is as good as none, swept or not.
-    let taken = sqlx::query(
-        "INSERT INTO answers (organization, key, body_hash, state, owner, expires_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-         ON CONFLICT (organization, key) DO UPDATE
-         SET body_hash = ?3, state = ?4, owner = ?5, expires_at = ?6, wrapped_key = NULL, body = NULL
-         WHERE state = 'done' AND expires_at < ?7",
+    sqlx::query(
+        "INSERT OR REPLACE INTO answers (organization, key, body_hash, state, owner, expires_at)
+         VALUES (?, ?, ?, ?, ?, ?)",
     )
     .bind(slot.organization.as_str())
     .bind(&slot.key)
@@ -168,22 +168,52 @@ async fn begin(
     .bind(RUNNING)
     .bind(owner)
     .bind(now.as_microsecond().saturating_add(kept))
-    .bind(now.as_microsecond())
-    .execute(&mut *connection)
+    .execute(connection)
     .await
     .map_err(unavailable)?;
-    if taken.rows_affected() > 0 {
-        return Ok(Begun::Fresh);
-    }
-    let row = sqlx::query(
-        "SELECT body_hash, state, wrapped_key, body FROM answers WHERE organization = ? AND key = ?",
+    Ok(())
+}
+
+async fn finish(
+    connection: &mut SqliteConnection,
+    slot: AnswerSlot,
+    state: AnswerState,
+    sealed: Sealed,
+) -> Result<(), StoreError> {
+    // An answer that is known is never unlearnt.
+    let done = sqlx::query(
+        "UPDATE answers SET state = ?, wrapped_key = ?, body = ?
+         WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
     )
+    .bind(name(state))
+    .bind(sealed.wrapped_key)
+    .bind(sealed.body)
     .bind(slot.organization.as_str())
-    .bind(&slot.key)
-    .fetch_one(connection)
+    .bind(slot.key)
+    .bind(slot.body_hash)
+    .execute(connection)
     .await
     .map_err(unavailable)?;
-    found(&row, slot)
+    if done.rows_affected() == 0 {
+        return Err(StoreError::Unavailable("nobody has begun this answer, or it is finished".to_owned()));
+    }
+    Ok(())
+}
+
+async fn forget(connection: &mut SqliteConnection, voided: Voided) -> Result<(), StoreError> {
+    // Not a pattern: a prefix may hold any character. The bounds are for the index.
+    sqlx::query(
+        "DELETE FROM answers
+         WHERE organization = ?1 AND key >= ?2 AND key <= ?2 || char(1114111)
+         AND substr(key, 1, length(?2)) = ?2 AND key <> ?3 AND state = 'done'",
+    )
+    .bind(voided.organization.as_str())
+    .bind(voided.prefix)
+    .bind(voided.except)
+    .execute(connection)
+    .await
+    .map_err(unavailable)?;
+    Ok(())
 }
 
 fn found(row: &SqliteRow, slot: &AnswerSlot) -> Result<Begun, StoreError> {

@@ -68,10 +68,10 @@ impl CredentialStore for SqliteStore {
         &self,
         organization: &OrganizationId,
         kind: IntegrationKind,
-        keep: Option<u32>,
+        through: u32,
     ) -> Result<Vec<u32>, StoreError> {
         let organization = organization.clone();
-        self.writer.alone(move |connection| Box::pin(shred(connection, organization, kind, keep))).await
+        self.writer.alone(move |connection| Box::pin(shred(connection, organization, kind, through))).await
     }
 }
 
@@ -79,7 +79,7 @@ async fn shred(
     connection: &mut SqliteConnection,
     organization: OrganizationId,
     kind: IntegrationKind,
-    keep: Option<u32>,
+    through: u32,
 ) -> Result<Vec<u32>, StoreError> {
     let of = organization.clone();
     transaction(connection, move |connection| {
@@ -87,13 +87,13 @@ async fn shred(
             for statement in [
                 "INSERT OR IGNORE INTO shreds (organization, kind, version)
                  SELECT organization, kind, version FROM credentials
-                 WHERE organization = ?1 AND kind = ?2 AND version IS NOT ?3",
-                "DELETE FROM credentials WHERE organization = ?1 AND kind = ?2 AND version IS NOT ?3",
+                 WHERE organization = ?1 AND kind = ?2 AND version <= ?3",
+                "DELETE FROM credentials WHERE organization = ?1 AND kind = ?2 AND version <= ?3",
             ] {
                 sqlx::query(statement)
                     .bind(of.as_str())
                     .bind(kind.as_str())
-                    .bind(keep)
+                    .bind(through)
                     .execute(&mut *connection)
                     .await
                     .map_err(unavailable)?;

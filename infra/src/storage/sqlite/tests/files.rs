@@ -24,12 +24,12 @@ async fn shredded_credentials_are_in_no_file_any_more() {
     let pattern = |text: &str| text.repeat(600).into_bytes();
     let gone = Sealed { wrapped_key: pattern("<a key to shred>"), body: pattern("<a body to shred>") };
     let kept = Sealed { wrapped_key: pattern("<a key to keep>"), body: pattern("<a body to keep>") };
-    for (version, sealed) in [(1, &gone), (2, &gone), (3, &kept)] {
+    for (version, sealed) in [(1, &gone), (2, &gone), (4, &kept)] {
         store.put(&acme(), IntegrationKind::Postgres, version, sealed).await.expect("put");
     }
     // In the database file itself, and not only in the write-ahead log.
     store.writer.alone(|connection| Box::pin(credentials::overwrite(connection))).await.expect("checkpoint");
-    store.put(&acme(), IntegrationKind::Postgres, 4, &gone).await.expect("put");
+    store.put(&acme(), IntegrationKind::Postgres, 3, &gone).await.expect("put");
     let folder = backend.0.path();
     for needle in ["<a key to shred>", "<a body to shred>"] {
         let files = found(folder, needle.as_bytes());
@@ -37,13 +37,13 @@ async fn shredded_credentials_are_in_no_file_any_more() {
         assert!(files.iter().any(|file| file == "bindery.db-wal"), "{files:?}");
     }
 
-    let shredded = store.shred(&acme(), IntegrationKind::Postgres, Some(3)).await;
-    assert_eq!(shredded, Ok(vec![1, 2, 4]));
+    let shredded = store.shred(&acme(), IntegrationKind::Postgres, 3).await;
+    assert_eq!(shredded, Ok(vec![1, 2, 3]));
     for part in ["<a key to shred>", "<a body to shred>", "key to shred", "to shred"] {
         assert_eq!(found(folder, part.as_bytes()), Vec::<String>::new(), "{part}");
     }
     assert_eq!(found(folder, b"<a key to keep>"), ["bindery.db"]);
-    assert!(store.get(&acme(), IntegrationKind::Postgres, 3).await.expect("reads") == Some(kept));
+    assert!(store.get(&acme(), IntegrationKind::Postgres, 4).await.expect("reads") == Some(kept));
 }
 
 #[tokio::test]
@@ -56,11 +56,11 @@ async fn shredding_that_a_reader_holds_up_names_the_versions_when_it_is_asked_ag
     sqlx::raw_sql("BEGIN; SELECT count(*) FROM heads").execute(&mut reader).await.expect("reads");
 
     // Waits for the reader as long as any statement waits for a lock, then says so.
-    let refused = store.shred(&acme(), IntegrationKind::Mysql, None).await;
+    let refused = store.shred(&acme(), IntegrationKind::Mysql, 1).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(store.get(&acme(), IntegrationKind::Mysql, 1).await.expect("reads").is_none());
     sqlx::raw_sql("ROLLBACK").execute(&mut reader).await.expect("ends");
-    assert_eq!(store.shred(&acme(), IntegrationKind::Mysql, None).await, Ok(vec![1]));
+    assert_eq!(store.shred(&acme(), IntegrationKind::Mysql, 1).await, Ok(vec![1]));
     assert_eq!(found(backend.0.path(), b"<a key to shred>"), Vec::<String>::new());
 }
 

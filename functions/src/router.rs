@@ -219,7 +219,7 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
     let mut query = BTreeMap::new();
     let mut errors = Vec::new();
     for (name, value) in pairs {
-        let paging = endpoint.shape == Shape::List && matches!(name.as_str(), "limit" | "cursor");
+        let paging = endpoint.shape != Shape::One && matches!(name.as_str(), "limit" | "cursor");
         let reading = endpoint.method == Method::GET && name == "min_position";
         if !paging && !reading && endpoint.query.iter().all(|known| known.name != name) {
             errors.push(FieldError::new(name, "unknown_field", "this endpoint has no such query parameter"));

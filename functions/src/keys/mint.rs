@@ -85,7 +85,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let own = &context.caller.state.keys[&context.caller.key_id];
     if let Some(beyond) = scopes.iter().find(|scope| !own.has_scope(scope)) {
         let detail = format!("this key lacks the scope {beyond} itself, so it cannot mint it");
-        return Err(Problem::new(Code::InsufficientScope, detail));
+        return Err(Problem::lacks_scope(beyond, detail));
     }
     let (key_id, text, secret) = key_text::mint();
     let minted = KeyMinted {

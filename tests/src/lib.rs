@@ -8,6 +8,8 @@ pub mod story;
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod clinic;
 #[cfg(test)]
 mod local_story;

@@ -47,10 +47,8 @@ impl Services {
             return Err(invalid());
         }
         if !key.has_scope(scope.as_str()) {
-            let detail = format!("this key lacks the scope {}", scope.as_str());
-            let mut problem = Problem::new(Code::InsufficientScope, detail);
-            problem.extra.insert("scope".to_owned(), scope.as_str().into());
-            return Err(problem);
+            let scope = scope.as_str();
+            return Err(Problem::lacks_scope(scope, format!("this key lacks the scope {scope}")));
         }
         let key_id = key_id.clone();
         Ok(Caller { organization, key_id, state })

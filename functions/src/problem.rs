@@ -182,6 +182,13 @@ impl Problem {
         Self::fields(Code::ValidationError, vec![FieldError::new(field, "invalid", message)])
     }
 
+    /// 403: a member of its own names the scope.
+    pub fn lacks_scope(scope: &str, detail: impl Into<String>) -> Self {
+        let mut problem = Self::new(Code::InsufficientScope, detail);
+        problem.extra.insert("scope".to_owned(), scope.into());
+        problem
+    }
+
     pub fn with_header(mut self, name: header::HeaderName, value: impl Into<HeaderValue>) -> Self {
         self.headers.push((name, value.into()));
         self

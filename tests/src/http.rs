@@ -1,6 +1,8 @@
 //! A small client of the API.
 
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 #[derive(Clone)]
@@ -8,18 +10,34 @@ pub struct Http {
     pub url: String,
     pub key: String,
     client: reqwest::Client,
+    seen: Option<Seen>,
 }
 
+/// Every answer that a client and its clones got.
+pub type Seen = Arc<Mutex<Vec<Answer>>>;
+
+#[derive(Clone)]
 pub struct Answer {
+    pub method: Method,
+    /// With its query.
+    pub path: String,
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
+    /// The body as it came.
+    pub text: String,
     pub body: Value,
 }
 
 impl Http {
     pub fn new(url: &str, key: &str) -> Self {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
-        Self { url: url.to_owned(), key: key.to_owned(), client: client.expect("a client without TLS") }
+        let client = client.expect("a client without TLS");
+        Self { url: url.to_owned(), key: key.to_owned(), client, seen: None }
+    }
+
+    /// The same client, which puts every answer into the list.
+    pub fn recording(&self, seen: &Seen) -> Self {
+        Self { seen: Some(seen.clone()), ..self.clone() }
     }
 
     pub fn with_key(&self, key: &str) -> Self {
@@ -37,20 +55,44 @@ impl Http {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).expect("a method");
-        let mut request =
-            self.client.request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.key);
+        let mut request = self.request(method, path).bearer_auth(&self.key);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         if let Some(body) = body {
             request = request.json(body);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        self.ask(request).await
+    }
+
+    /// A request without a key, to be filled in; `path` is below `/api/v1`.
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        self.client.request(method, format!("{}/api/v1{path}", self.url))
+    }
+
+    /// A GET of what sits beside the API, at an absolute address or at a path from the root.
+    pub async fn beside(&self, address: &str) -> Answer {
+        let address =
+            if address.starts_with('/') { format!("{}{address}", self.url) } else { address.to_owned() };
+        self.ask(self.client.get(address)).await
+    }
+
+    /// # Panics
+    /// As [`Http::send`].
+    pub async fn ask(&self, request: RequestBuilder) -> Answer {
+        let request = request.build().expect("a well-formed request");
+        let (method, url) = (request.method().clone(), request.url().clone());
+        let path = url.query().map_or(url.path().to_owned(), |query| format!("{}?{query}", url.path()));
+        let response = self.client.execute(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap_or_else(|error| panic!("{path}: {error}"));
         let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: not JSON: {text}"));
-        Answer { status, headers, body }
+        let answer = Answer { method, path, status, headers, text, body };
+        if let Some(seen) = &self.seen {
+            seen.lock().expect("not poisoned").push(answer.clone());
+        }
+        answer
     }
 
     pub async fn get(&self, path: &str) -> Answer {
@@ -63,6 +105,11 @@ impl Http {
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         self.send("PATCH", path, Some(&body), &[]).await
+    }
+
+    /// With an `Idempotency-Key`.
+    pub async fn post_once(&self, path: &str, body: Value, key: &str) -> Answer {
+        self.send("POST", path, Some(&body), &[("Idempotency-Key", key)]).await
     }
 
     pub async fn delete(&self, path: &str) -> Answer {
@@ -82,6 +129,15 @@ impl Answer {
 
     pub fn code(&self) -> &str {
         self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The code of a refusal with this status.
+    ///
+    /// # Panics
+    /// When the status is another.
+    pub fn refusal(&self, status: u16) -> &str {
+        assert_eq!(self.status, status, "{} {}: {}", self.method, self.path, self.text);
+        self.code()
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -6,6 +6,10 @@ pub mod site;
 pub mod story;
 
 #[cfg(test)]
+mod authorization;
+#[cfg(test)]
+mod canaries;
+#[cfg(test)]
 mod clinic;
 #[cfg(test)]
 mod local_story;

@@ -11,19 +11,22 @@ use functions::endpoint::Scope;
 use functions::services::Services;
 use functions::start::Embedded;
 use functions::{key_text, random, server};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 pub struct Site {
     /// Has a key with all scopes, of the organization `default`.
     pub http: Http,
     pub services: Arc<Services>,
     pub embedded: Embedded,
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     stop: Option<oneshot::Sender<()>>,
+    serving: Option<JoinHandle<()>>,
 }
 
 impl Site {
@@ -34,7 +37,20 @@ impl Site {
 
     /// With these environment variables instead of those of the process.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
+        let mut site = Self::serve(folder, variables, "").await;
+        site.http = site.http_as("default", &all_scopes()).await;
+        site
+    }
+
+    /// Ends the server and starts one on the same data folder, at another port. Keys stay what they are.
+    pub async fn restarted(mut self, variables: &[(&str, &str)]) -> Self {
+        self.stop.take().map(|stop| stop.send(()));
+        self.serving.take().expect("it serves").await.expect("it ends without a panic");
+        Self::serve(self.folder.clone(), variables, &self.http.key).await
+    }
+
+    async fn serve(folder: Arc<TempDir>, variables: &[(&str, &str)], key: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let lookup = |name: &str| {
@@ -44,31 +60,40 @@ impl Site {
                 .or_else(|| (name == "BINDERY_ALLOW_PRIVATE_HOSTS").then(|| "127.0.0.0/8,::1/128".to_owned()))
         };
         let config = Config::from_lookup(lookup, &url).expect("a valid configuration");
-        let embedded = Embedded::open(folder.path()).await.expect("a new data folder");
+        let embedded = Embedded::open(folder.path()).await.expect("a data folder");
         let services = embedded.services(config).await.expect("nothing to settle");
         let (stop, stopped) = oneshot::channel::<()>();
-        let serving = services.clone();
-        tokio::spawn(async move {
+        let served = services.clone();
+        let serving = tokio::spawn(async move {
             let done = async move {
                 // Dropping the sender stops it too.
                 let _ = stopped.await;
             };
-            server::serve(serving, listener, done).await;
+            server::serve(served, listener, done).await;
         });
-        let mut site = Self { http: Http::new(&url, ""), services, embedded, folder, stop: Some(stop) };
-        site.http = site.http_as("default", &all_scopes()).await;
-        site
+        let (http, stop, serving) = (Http::new(&url, key), Some(stop), Some(serving));
+        Self { http, services, embedded, folder, stop, serving }
     }
 
     /// A client with a new key.
     pub async fn http_as(&self, organization: &str, scopes: &[&str]) -> Http {
+        self.http_until(organization, scopes, None).await
+    }
+
+    /// A client with a new key that expires, or expired.
+    pub async fn http_until(
+        &self,
+        organization: &str,
+        scopes: &[&str],
+        expires_at: Option<Timestamp>,
+    ) -> Http {
         let (key_id, text, secret) = key_text::mint();
         let minted = KeyMinted {
             key_id,
             name: "test".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             secret_hash: key_text::secret_hash(&self.embedded.pepper(), secret.expose()),
-            expires_at: None,
+            expires_at,
         };
         let command = Command {
             organization: &OrganizationId::from(organization),

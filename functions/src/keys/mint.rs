@@ -85,7 +85,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let own = &context.caller.state.keys[&context.caller.key_id];
     if let Some(beyond) = scopes.iter().find(|scope| !own.has_scope(scope)) {
         let detail = format!("this key lacks the scope {beyond} itself, so it cannot mint it");
-        return Err(Problem::new(Code::InsufficientScope, detail));
+        return Err(Problem::lacks_scope(beyond, detail));
     }
     if own.expires_at.is_some_and(|own| request.expires_at.is_none_or(|asked| asked > own)) {
         return Err(Problem::field("expiresAt", "must be no later than this key's own expiry"));

@@ -62,7 +62,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
                 if let Some(beyond) = rotated.scopes.iter().find(|scope| !caller.has_scope(scope)) {
                     let detail =
                         format!("this key lacks the scope {beyond} itself, so it cannot rotate that key");
-                    return Err(Problem::new(Code::InsufficientScope, detail));
+                    return Err(Problem::lacks_scope(beyond, detail));
                 }
                 Ok(key::rotate(&state, id, successor, secret_hash, now, valid_until)?)
             }

@@ -35,8 +35,8 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let (skill_id, skill, definition, version) = if request.draft_mode {
         let own = &state.keys[&context.caller.key_id];
         if !own.has_scope(Scope::SkillsWrite.as_str()) {
-            let detail = format!("draftMode needs the scope {} too", Scope::SkillsWrite.as_str());
-            return Err(Problem::new(Code::InsufficientScope, detail));
+            let scope = Scope::SkillsWrite.as_str();
+            return Err(Problem::lacks_scope(scope, format!("draftMode needs the scope {scope} too")));
         }
         let name = context.path("skill");
         let mut drafts = state.skills_of(agent_id);

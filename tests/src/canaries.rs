@@ -1,0 +1,121 @@
+//! No secret is ever where it does not belong: every one that a customer hands over or is handed, and every value of
+//! a call, looked for in everything that the server says, logs and stores.
+
+mod log;
+mod needles;
+mod scenario;
+
+use crate::engines::engine;
+use crate::site::Site;
+use events::{IntegrationKind, OrganizationId};
+use infra::storage::CredentialStore;
+use needles::{ENCODINGS, Needles};
+use scenario::Scenario;
+use std::path::Path;
+
+/// The files of the data folder, with their bytes.
+fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
+    let entries = std::fs::read_dir(folder).expect("the data folder");
+    let files = entries.map(|entry| {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, std::fs::read(&path).expect("a readable file"))
+    });
+    files.collect()
+}
+
+fn assert_clean(needles: &Needles, sink: &str, bytes: &[u8]) {
+    let found = needles.found_in(bytes);
+    assert!(found.is_empty(), "{sink} holds {found:?}");
+}
+
+async fn secrets_stay_where_they_belong(kind: IntegrationKind) {
+    log::capture();
+    let site = Site::start().await;
+    let scenario = Scenario::play(&site, engine(kind)).await;
+    assert!(scenario.canaries.len() >= 20, "{} secrets", scenario.canaries.len());
+    assert!(ENCODINGS.len() >= 8);
+    let needles = Needles::of(&scenario.canaries);
+
+    let answers = scenario.seen.lock().expect("not poisoned").clone();
+    for (at, answer) in answers.iter().enumerate() {
+        let what =
+            format!("answer {at} to {} {}", answer.method, answer.path.split('?').next().unwrap_or(""));
+        let found = needles.found_in(answer.text.as_bytes());
+        let stray: Vec<_> = found.iter().filter(|(name, _)| !scenario.may_show(name, at)).collect();
+        assert!(stray.is_empty(), "the body of {what} holds {stray:?}");
+        assert_clean(&needles, &format!("a header of {what}"), format!("{:?}", answer.headers).as_bytes());
+    }
+    let shown = |name: &str| {
+        let allowed = answers.iter().enumerate().filter(|(at, _)| scenario.may_show(name, *at));
+        allowed
+            .filter(|(_, answer)| needles.found_in(answer.text.as_bytes()).iter().any(|it| it.0 == name))
+            .count()
+    };
+    for name in ["generated password", "minted key", "successor key", "value of a row"] {
+        assert!(shown(name) >= 1, "the scenario must show the {name} once");
+    }
+    for name in ["generated password", "minted key", "successor key"] {
+        assert_eq!(shown(name), 1, "{name}");
+    }
+
+    for event in scenario.events(&site.http).await {
+        assert_clean(&needles, "an event", event.to_string().as_bytes());
+    }
+    let written = log::written();
+    let request = answers.last().and_then(|answer| answer.header("x-request-id")).expect("an id");
+    assert!(String::from_utf8_lossy(&written).contains(request), "the log is captured");
+    assert_clean(&needles, "the log", &written);
+
+    let organization = OrganizationId::from("default");
+    let version = scenario.credential_version;
+    let sealed = site.embedded.store.get(&organization, kind, version).await.expect("it can be read");
+    let sealed = sealed.expect("the credentials are sealed");
+    let stored = files(site.folder.path());
+    assert!(stored.iter().any(|(_, bytes)| holds(bytes, &sealed.body)), "and in a file");
+    for name in ["bindery.db", "bindery.db-wal", "bindery.key"] {
+        assert!(
+            stored.iter().any(|(known, _)| known == name),
+            "{name} was looked at: {stored:?}",
+            stored = stored.len()
+        );
+    }
+    assert!(stored.iter().any(|(_, bytes)| holds(bytes, b"Front desk")), "what is no secret is found");
+    for (name, bytes) in &stored {
+        assert_clean_file(&needles, name, bytes);
+    }
+
+    site.http.delete(&format!("/integrations/{kind}")).await.data();
+    for version in 1..=version {
+        let left = site.embedded.store.get(&organization, kind, version).await.expect("it can be read");
+        assert!(left.is_none(), "version {version} of the credentials is gone");
+    }
+    for (name, bytes) in files(site.folder.path()) {
+        assert!(!holds(&bytes, &sealed.body), "{name} still holds the sealed credentials");
+        assert!(!holds(&bytes, &sealed.wrapped_key), "{name} still holds their wrapped key");
+        assert_clean_file(&needles, &name, &bytes);
+    }
+}
+
+/// The master key is in its own file, and nowhere else.
+fn assert_clean_file(needles: &Needles, name: &str, bytes: &[u8]) {
+    let mut found = needles.found_in(bytes);
+    found.retain(|(canary, _)| (name, *canary) != ("bindery.key", "the master key"));
+    assert!(found.is_empty(), "{name} holds {found:?}");
+}
+
+fn holds(bytes: &[u8], part: &[u8]) -> bool {
+    let first = part[0];
+    let starts = bytes.iter().enumerate().filter(|(_, byte)| **byte == first);
+    starts.map(|(at, _)| at).any(|at| bytes[at..].starts_with(part))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_where_they_belong_on_postgres() {
+    secrets_stay_where_they_belong(IntegrationKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_stay_where_they_belong_on_mariadb() {
+    secrets_stay_where_they_belong(IntegrationKind::Mysql).await;
+}

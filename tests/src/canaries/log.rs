@@ -1,0 +1,34 @@
+//! Everything this process logs, as the server would write it at its most talkative.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, OnceLock};
+
+static WRITTEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct Buffer;
+
+impl Write for Buffer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        WRITTEN.lock().expect("not poisoned").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// From now on; other tests of the process write into the same log.
+pub fn capture() {
+    static ONCE: OnceLock<()> = OnceLock::new();
+    ONCE.get_or_init(|| {
+        let filter =
+            "info,functions=trace,infra=trace,domain=trace,sqlx=trace,tokio_postgres=trace,axum=trace";
+        let filter = tracing_subscriber::EnvFilter::new(filter);
+        tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(|| Buffer).init();
+    });
+}
+
+pub fn written() -> Vec<u8> {
+    WRITTEN.lock().expect("not poisoned").clone()
+}

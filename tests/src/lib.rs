@@ -8,4 +8,6 @@ pub mod story;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod live_postgres;
+#[cfg(test)]
 mod local_story;

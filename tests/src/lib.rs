@@ -8,6 +8,8 @@ pub mod story;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod live_mysql;
+#[cfg(test)]
 mod live_postgres;
 #[cfg(test)]
 mod local_story;

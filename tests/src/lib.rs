@@ -13,3 +13,5 @@ mod live_mysql;
 mod live_postgres;
 #[cfg(test)]
 mod local_story;
+#[cfg(test)]
+mod tls_matrix;

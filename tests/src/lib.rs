@@ -12,4 +12,10 @@ mod canaries;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod live_mysql;
+#[cfg(test)]
+mod live_postgres;
+#[cfg(test)]
 mod local_story;
+#[cfg(test)]
+mod tls_matrix;

@@ -114,23 +114,23 @@ fn pairs() -> Vec<(&'static str, Vec<&'static str>, Vec<(Value, usize)>)> {
 
 #[tokio::test]
 async fn no_argument_matches_a_row_that_is_not_equal_to_it() {
-    let server = mariadb().await;
-    fresh_database(&server, "live_coercion").await;
     let pairs = pairs();
-    for (at, (native, rows, _)) in pairs.iter().enumerate() {
-        let create = format!("CREATE TABLE t{at} (id INT PRIMARY KEY AUTO_INCREMENT, v {native})");
+    let tables = pairs.iter().enumerate().map(|(at, (native, rows, _))| {
         let values: Vec<_> = rows.iter().map(|value| format!("({value})")).collect();
-        let fill = format!("INSERT INTO t{at} (v) VALUES {} ", values.join(", "));
-        let keep = "SET SESSION autocommit = 1";
-        set_up(&server, "live_coercion", &[&create, keep, &fill]).await;
-    }
-    let mut catalog = catalog(&server, "live_coercion").await;
+        format!(
+            "CREATE TABLE t{at} (id INT PRIMARY KEY AUTO_INCREMENT, v {native});
+             INSERT INTO t{at} (v) VALUES {};",
+            values.join(", ")
+        )
+    });
+    let admin = database(&tables.collect::<String>());
+    let mut catalog = catalog(&admin).await;
     for object in &mut catalog.objects {
         // as if every column had an index
         object.indexes.push(Index { name: "wished".into(), columns: vec!["v".into()], unique: false });
     }
     let catalog = catalog.finish();
-    let mut connection = reader(&server, "live_coercion").await;
+    let mut connection = reader(&admin).await;
     let mut asked = 0;
     for (at, (native, _, arguments)) in pairs.iter().enumerate() {
         let read = read_by(&catalog, &format!("t{at}"), "v");

@@ -102,14 +102,12 @@ fn read_by_unindexed(catalog: &Catalog, column: &str) -> Statement {
 
 #[tokio::test]
 async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
-    let server = mariadb().await;
-    fresh_database(&server, "live_types").await;
     let cases = cases();
     let columns: Vec<_> =
         cases.iter().enumerate().map(|(at, (native, ..))| format!("{} {native}", column(at))).collect();
     let create = format!("CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, {})", columns.join(", "));
-    set_up(&server, "live_types", &[&create]).await;
-    let catalog = catalog(&server, "live_types").await;
+    let admin = database(&create);
+    let catalog = catalog(&admin).await;
     let object = catalog.object("t").unwrap();
     for (at, (native, field_type, ..)) in cases.iter().enumerate() {
         assert_eq!(object.field(&column(at)).unwrap().shape.field_type, *field_type, "{native}");
@@ -121,13 +119,13 @@ async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
     let holes = vec!["?"; names.len()].join(", ");
     let insert = format!("INSERT INTO t ({}) VALUES ({holes})", names.join(", "));
     let insert = statement(Action::Insert, &insert, &parameters, &[]);
-    let mut writer = writer(&server, "live_types").await;
+    let mut writer = writer(&admin).await;
     let values: Vec<_> = cases.iter().map(|(_, _, argument, _)| argument.clone()).collect();
     assert_eq!(writer.write(&insert, &values, soon()).await.unwrap().changed, 1);
     let nulls = vec![Bound::Null; cases.len()];
     assert_eq!(writer.write(&insert, &nulls, soon()).await.unwrap().changed, 1);
 
-    let mut reader = reader(&server, "live_types").await;
+    let mut reader = reader(&admin).await;
     let by_id = read_by(&catalog, "t", "id");
     let row = reader.read(&by_id, &[Bound::Integer(1)], soon()).await.unwrap().rows.remove(0);
     let empty = reader.read(&by_id, &[Bound::Integer(2)], soon()).await.unwrap().rows.remove(0);
@@ -144,90 +142,4 @@ async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
         let found = reader.read(&by_value, &key, soon()).await.unwrap();
         assert_eq!(found.rows.len(), 1, "{native} is found by its own value");
     }
-}
-
-#[tokio::test]
-async fn columns_tell_their_defaults_lengths_and_what_the_engine_computes() {
-    let server = mariadb().await;
-    fresh_database(&server, "live_columns").await;
-    set_up(&server, "live_columns", &[
-        "CREATE TABLE parent (a INT, b VARCHAR(5), PRIMARY KEY (a, b)) COMMENT 'the ''parent'''",
-        "CREATE TABLE child (id INT PRIMARY KEY AUTO_INCREMENT, pa INT, pb VARCHAR(5) NOT NULL COMMENT 'second',
-            n VARCHAR(40) NOT NULL DEFAULT 'x', m VARCHAR(40) DEFAULT NULL, g INT AS (LENGTH(n) + 1) STORED,
-            v INT AS (LENGTH(n)) VIRTUAL, at DATETIME DEFAULT CURRENT_TIMESTAMP, doc JSON, body TEXT, place POINT,
-            UNIQUE KEY un (n), KEY prefixed (m(10)), KEY hidden (at) IGNORED, FULLTEXT KEY words (body),
-            CONSTRAINT to_parent FOREIGN KEY (pa, pb) REFERENCES parent (a, b) ON DELETE CASCADE ON UPDATE CASCADE)",
-        "CREATE TABLE heap (id INT PRIMARY KEY) ENGINE = MyISAM",
-        "CREATE VIEW seen AS SELECT id, n FROM child",
-        "CREATE TRIGGER before_child BEFORE UPDATE ON child FOR EACH ROW SET NEW.m = NEW.n",
-    ])
-    .await;
-    let catalog = catalog(&server, "live_columns").await;
-    let child = catalog.object("child").unwrap();
-    let facts = |name: &str| {
-        let field = child.field(name).unwrap();
-        (field.nullable, field.has_default, field.generated)
-    };
-    assert_eq!(facts("id"), (false, true, false));
-    assert_eq!(facts("pa"), (true, false, false));
-    assert_eq!(facts("pb"), (false, false, false));
-    assert_eq!(facts("n"), (false, true, false));
-    assert_eq!(facts("m"), (true, false, false));
-    assert_eq!(facts("g"), (true, false, true));
-    assert_eq!(facts("v"), (true, false, true));
-    assert_eq!(facts("at"), (true, true, false));
-    assert_eq!(child.field("n").unwrap().shape.max_length, Some(40));
-    assert_eq!(child.field("pb").unwrap().comment.as_deref(), Some("second"));
-    assert_eq!(child.field("doc").unwrap().shape.field_type, FieldType::Json);
-    assert_eq!(child.field("place").unwrap().shape.field_type, FieldType::Other);
-    assert_eq!(child.unique_keys, [["n"]]);
-    let indexes: Vec<_> = child.indexes.iter().map(|index| (index.name.as_str(), index.unique)).collect();
-    assert_eq!(indexes, [("PRIMARY", true), ("prefixed", false), ("to_parent", false), ("un", true)]);
-    let edge = child.relationships.iter().find(|edge| edge.kind == RelationshipKind::BelongsTo).unwrap();
-    assert_eq!(
-        (edge.fields.as_slice(), edge.target.as_str()),
-        (["pa".into(), "pb".into()].as_slice(), "parent")
-    );
-    assert_eq!((edge.on_update.as_deref(), edge.on_delete.as_deref()), (Some("CASCADE"), Some("CASCADE")));
-    assert_eq!(child.triggers.len(), 1);
-    assert!(child.triggers[0].on_update && !child.triggers[0].on_insert);
-    assert_eq!(catalog.object("parent").unwrap().comment.as_deref(), Some("the 'parent'"));
-    let seen = catalog.object("seen").unwrap();
-    assert_eq!((seen.kind, seen.fields.len(), seen.indexes.len()), (ObjectKind::View, 2, 0));
-    // An engine that cannot roll back takes no writes.
-    let heap = catalog.object("heap").unwrap().privileges;
-    assert!(heap.select && !heap.insert && !heap.update);
-}
-
-#[tokio::test]
-async fn a_catalog_holds_what_its_user_may_read_and_its_rights() {
-    let server = mariadb().await;
-    fresh_database(&server, "live_rights").await;
-    set_up(&server, "live_rights", &[
-        "CREATE TABLE open (id INT PRIMARY KEY, a INT, KEY (a))",
-        "CREATE TABLE partly (id INT PRIMARY KEY, a INT, secret INT NOT NULL, UNIQUE KEY s (secret), KEY mixed (a, secret))",
-        "CREATE TABLE closed (id INT PRIMARY KEY)",
-        "CREATE OR REPLACE USER limited@'%' IDENTIFIED BY 'limited 1' REQUIRE SSL",
-        "GRANT SELECT, INSERT ON live_rights.open TO limited@'%'",
-        "GRANT SELECT (id, a), INSERT (id, a, secret), UPDATE (a) ON live_rights.partly TO limited@'%'",
-    ])
-    .await;
-    let mut login = credentials(&server, "live_rights");
-    login.user = "limited".into();
-    login.password = Secret::new("limited 1".into());
-    let mut connection = open(&login, Session::ReadOnly).await.unwrap();
-    let catalog = connection.introspect(&|_| {}).await.unwrap();
-    let names: Vec<_> = catalog.objects.iter().map(|object| object.name.as_str()).collect();
-    assert_eq!(names, ["open", "partly"]);
-    let open = catalog.object("open").unwrap().privileges;
-    assert!(open.select && open.insert && !open.update);
-    let partly = catalog.object("partly").unwrap();
-    assert_eq!(partly.fields.len(), 2);
-    assert!(partly.unique_keys.is_empty());
-    let mixed = partly.indexes.iter().find(|index| index.name == "mixed").unwrap();
-    assert_eq!((mixed.columns.as_slice(), mixed.unique), (["a".to_owned()].as_slice(), false));
-    // The required column that it may not see stands in the way of any insert.
-    assert!(!partly.privileges.insert && !partly.privileges.update);
-    assert_eq!(connection.count_objects().await.unwrap(), 2);
-    assert_eq!(connection.probe_read().await.unwrap().as_deref(), Some("open"));
 }

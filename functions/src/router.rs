@@ -17,7 +17,11 @@ use domain::limits::BODY_BYTES;
 use events::{RequestId, Seq};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::{Duration, Instant};
 
 pub const BASE: &str = "/api/v1";
@@ -101,7 +105,7 @@ fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, P
             problem.into_response(&services.config.public_url, request.uri().path(), request_id.as_str())
         }
     };
-    mark(response.headers_mut(), &request_id, request.headers());
+    mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
     response
 }
 
@@ -109,24 +113,65 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
-    let path = parts.uri.path().to_owned();
-    let headers = parts.headers.clone();
-    let public_url = services.config.public_url.clone();
-    // On a task of its own, so that a caller who hangs up does not stop a change half way, and a panic loses this
-    // request alone.
-    let served = tokio::spawn(serve(services, endpoint, parts, body, request_id.clone())).await;
-    let (extra, outcome) = served.unwrap_or_else(|error| {
-        tracing::error!(%request_id, endpoint = endpoint.name, panicked = error.is_panic(), "request lost");
+    let (uri, traceparent) = (parts.uri.clone(), parts.headers.get(&TRACEPARENT).cloned());
+    let served_by = services.clone();
+    let served = ToTheEnd::new(serve(services, endpoint, parts, body, request_id.clone())).await;
+    let (extra, outcome) = served.unwrap_or_else(|Panicked| {
+        tracing::error!(%request_id, endpoint = endpoint.name, "request lost by a panic");
         (Vec::new(), Err(Problem::internal()))
     });
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
-        Err(problem) => problem.into_response(&public_url, &path, request_id.as_str()),
+        Err(problem) => problem.into_response(&served_by.config.public_url, uri.path(), request_id.as_str()),
     };
     response.headers_mut().extend(extra.into_iter().map(|(name, value)| (Some(name), value)));
-    mark(response.headers_mut(), &request_id, &headers);
+    mark(response.headers_mut(), &request_id, traceparent.as_ref());
     log(endpoint, response.status(), &request_id, started.elapsed());
     response
+}
+
+/// Work that goes on by itself when it is dropped before its end, so that a caller who hangs up does not stop a change
+/// half way; and a panic loses it alone. The same as a task of its own, which few requests come to need.
+struct ToTheEnd<T: Send + 'static>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
+
+#[derive(Debug)]
+struct Panicked;
+
+impl<T: Send + 'static> ToTheEnd<T> {
+    fn new(work: impl Future<Output = T> + Send + 'static) -> Self {
+        Self(Some(Box::pin(work)))
+    }
+}
+
+impl<T: Send + 'static> Future for ToTheEnd<T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.0 else { return Poll::Ready(Err(Panicked)) };
+        // A future that panicked is not polled again, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => {
+                self.0 = None;
+                Poll::Ready(Ok(done))
+            }
+            Err(_) => {
+                self.0 = None;
+                Poll::Ready(Err(Panicked))
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is going down.
+        if let Some(work) = self.0.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(work);
+        }
+    }
 }
 
 fn log(endpoint: &Endpoint, status: StatusCode, request_id: &RequestId, took: Duration) {
@@ -251,11 +296,11 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.filter(harmless).map(RequestId::from).unwrap_or_else(random::request_id)
 }
 
-fn mark(answer: &mut HeaderMap, request_id: &RequestId, asked: &HeaderMap) {
+fn mark(answer: &mut HeaderMap, request_id: &RequestId, traceparent: Option<&HeaderValue>) {
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         answer.insert(REQUEST_ID.clone(), value);
     }
-    let trace = asked.get(&TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(trace_id);
+    let trace = traceparent.and_then(|value| value.to_str().ok()).and_then(trace_id);
     if let Some((trace, flags)) = trace {
         let span = hex::encode(span_id(request_id));
         if let Ok(value) = HeaderValue::from_str(&format!("00-{trace}-{span}-{flags}")) {

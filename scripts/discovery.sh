@@ -51,13 +51,16 @@ discover() {
     local answer id
     answer=$(post "$1" "/integrations/$2/discover" '{}') || return 1
     id=$(jq -r '.data.discoveryId // empty' <<<"$answer")
-    while [ -n "$id" ] && [ "$(jq -r '.data | has("objectCount")' <<<"$answer")" = false ]; do
-        sleep 0.1
+    if [ -z "$id" ]; then
+        jq -c .data <<<"$answer"
+        return
+    fi
+    while [ "$(jq -r .data.status <<<"$answer")" = running ]; do
+        sleep 0.02
         answer=$(curl -s --noproxy '*' -H "Authorization: Bearer $1" "http://$LISTEN/api/v1/integrations/$2/discoveries/$id")
-        if ! jq -e '.success == true and .data.status != "failed"' >/dev/null 2>&1 <<<"$answer"; then
-            echo "the discovery answered: $answer" >&2
-            return 1
-        fi
     done
-    jq -c .data <<<"$answer"
+    if ! jq -ce 'select(.data.status == "finished") | .data.result' <<<"$answer"; then
+        echo "the discovery answered: $answer" >&2
+        return 1
+    fi
 }

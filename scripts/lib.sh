@@ -105,7 +105,7 @@ stop_server() {
 # mint_key DIR ORGANIZATION: prints a key with all scopes.
 mint_key() {
     local printed
-    printed=$("$TARGET/bindery" keys mint --data-dir "$1/bindery" --organization "$2" --scopes all 9>&-) ||
+    printed=$("$TARGET/bindery" keys mint --data-dir "$1/bindery" --name "$2" --organization "$2" --scopes all 9>&-) ||
         die "no key could be minted"
     grep -oE 'flowyte_sk_live_[0-9A-Za-z_]+' <<<"$printed" | head -n 1
 }

@@ -19,6 +19,7 @@ pub mod router;
 pub mod server;
 pub mod services;
 pub mod start;
+pub mod to_the_end;
 
 pub mod agents;
 pub mod history;

@@ -5,6 +5,7 @@ use crate::endpoint::{Context, Endpoint, Repeat, Reply, Shape};
 use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
+use crate::to_the_end::{Panicked, ToTheEnd};
 use crate::{idempotency, openapi};
 use axum::Router;
 use axum::body::Body;
@@ -109,7 +110,7 @@ fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, P
             problem.into_response(&services.config.public_url, request.uri().path(), request_id.as_str())
         }
     };
-    mark(response.headers_mut(), &request_id, request.headers());
+    mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
     response
 }
 
@@ -117,23 +118,20 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     let started = Instant::now();
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
-    let path = parts.uri.path().to_owned();
-    let headers = parts.headers.clone();
-    let public_url = services.config.public_url.clone();
-    // On a task of its own, so that a caller who hangs up does not stop a change half way, and a panic loses this
-    // request alone.
-    let task = serve(services.clone(), endpoint, parts, body, request_id.clone());
-    let served = services.tasks.spawn(task).await;
-    let (extra, outcome) = served.unwrap_or_else(|error| {
-        tracing::error!(%request_id, endpoint = endpoint.name, panicked = error.is_panic(), "request lost");
+    let (uri, traceparent) = (parts.uri.clone(), parts.headers.get(&TRACEPARENT).cloned());
+    let (served_by, tracker) = (services.clone(), services.tasks.clone());
+    let work = serve(services, endpoint, parts, body, request_id.clone());
+    let served = ToTheEnd::new(work, tracker).await;
+    let (extra, outcome) = served.unwrap_or_else(|Panicked| {
+        tracing::error!(%request_id, endpoint = endpoint.name, "request lost by a panic");
         (Vec::new(), Err(Problem::internal()))
     });
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
-        Err(problem) => problem.into_response(&public_url, &path, request_id.as_str()),
+        Err(problem) => problem.into_response(&served_by.config.public_url, uri.path(), request_id.as_str()),
     };
     response.headers_mut().extend(extra.into_iter().map(|(name, value)| (Some(name), value)));
-    mark(response.headers_mut(), &request_id, &headers);
+    mark(response.headers_mut(), &request_id, traceparent.as_ref());
     log(endpoint, response.status(), &request_id, started.elapsed());
     response
 }
@@ -265,11 +263,11 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.filter(harmless).map(RequestId::from).unwrap_or_else(random::request_id)
 }
 
-fn mark(answer: &mut HeaderMap, request_id: &RequestId, asked: &HeaderMap) {
+fn mark(answer: &mut HeaderMap, request_id: &RequestId, traceparent: Option<&HeaderValue>) {
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         answer.insert(REQUEST_ID.clone(), value);
     }
-    let trace = asked.get(&TRACEPARENT).and_then(|value| value.to_str().ok()).and_then(trace_id);
+    let trace = traceparent.and_then(|value| value.to_str().ok()).and_then(trace_id);
     if let Some((trace, flags)) = trace {
         let span = hex::encode(span_id(request_id));
         if let Ok(value) = HeaderValue::from_str(&format!("00-{trace}-{span}-{flags}")) {

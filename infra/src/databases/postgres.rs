@@ -7,6 +7,7 @@ mod execute;
 mod introspect;
 mod prove;
 mod values;
+mod wire;
 
 use super::driver::{Connection, ReadOnlyProof, ServerInfo, Written};
 use super::socket::Budget;
@@ -20,14 +21,13 @@ use events::skill::Statement;
 use execute::Prepared;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::AbortHandle;
 use tokio_postgres::Client;
+use wire::Wire;
 
 /// One logged-in connection.
 pub(super) struct Postgres {
     client: Client,
-    /// Drives the socket.
-    task: AbortHandle,
+    wire: Wire,
     budget: Budget,
     prepared: Prepared,
     canceller: Arc<Canceller>,
@@ -41,7 +41,7 @@ impl Connection for Postgres {
     }
 
     fn is_usable(&self) -> bool {
-        !self.canceller.was_fired() && !self.client.is_closed()
+        !self.canceller.was_fired() && self.wire.is_open()
     }
 
     async fn read(
@@ -89,14 +89,8 @@ impl Connection for Postgres {
     async fn close(self: Box<Self>) {
         // A backend whose query was cancelled still occupies the server until the cancel arrived.
         self.canceller.finished().await;
-    }
-}
-
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        // A healthy connection says goodbye by itself once its client is gone; this one would wait for an answer.
-        if self.canceller.was_fired() {
-            self.task.abort();
-        }
+        let Self { client, wire, .. } = *self;
+        drop(client);
+        wire.goodbye().await;
     }
 }

@@ -7,7 +7,7 @@ mod login;
 mod tests;
 
 use super::errors;
-use super::{Postgres, execute::Prepared};
+use super::{Postgres, execute::Prepared, wire::Wire};
 use crate::databases::DatabaseError;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Connection, Credentials, OpenError, Phase, ServerInfo, Session};
@@ -17,7 +17,6 @@ use crate::databases::tls::{self, TlsStream};
 pub(super) use canceller::{Canceller, Running};
 use domain::limits;
 use events::integration::SslMode;
-use futures_util::future::poll_fn;
 pub(super) use login::UnsafeAuthentication;
 use login::{AlreadySecured, Login};
 use std::sync::Arc;
@@ -68,8 +67,9 @@ pub async fn open(
     let deadline = Instant::now() + limits::CONNECT_PHASE_TIMEOUT;
     let opened = async {
         let canceller = |client: &Client| Canceller::new(dialer.clone(), target, client.cancel_token());
-        let connection = log_in(stream, budget.clone(), credentials, canceller).await?;
-        set_up(&connection.client).await.map_err(|error| errors::classify(&error, &budget))?;
+        let mut connection = log_in(stream, budget.clone(), credentials, canceller).await?;
+        let done = connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client).await).await;
+        done.map_err(|error| errors::classify(&error, &budget))?;
         Ok(connection)
     };
     let opened = match timeout_at(deadline.into(), opened).await {
@@ -86,6 +86,8 @@ pub async fn open(
 }
 
 type Secured = TlsStream<Metered<TcpStream>>;
+/// The same, as the client of the protocol sees it.
+pub(super) type Socket = Login<Metered<TcpStream>>;
 
 /// A dialled socket with TLS on it.
 async fn secured(
@@ -160,7 +162,7 @@ async fn log_in(
         .application_name("bindery")
         .ssl_mode(WireSslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
-    let (client, mut connection) = config
+    let (client, connection) = config
         .connect_raw(Login::new(stream), AlreadySecured)
         .await
         .map_err(|error| errors::classify_login(&error, &budget))?;
@@ -174,14 +176,9 @@ async fn log_in(
         }
     };
     let canceller = Arc::new(canceller(&client));
-    // Notices are server text: they are dropped here and never logged.
-    let task =
-        tokio::spawn(
-            async move { while let Some(Ok(_)) = poll_fn(|cx| connection.poll_message(cx)).await {} },
-        );
     Ok(Postgres {
         client,
-        task: task.abort_handle(),
+        wire: Wire::new(connection),
         budget,
         prepared: Prepared::default(),
         canceller,

@@ -82,7 +82,7 @@ impl Postgres {
     ) -> Result<T, DatabaseError> {
         self.budget.reset(budget);
         let running = Running::start(&self.canceller);
-        match timeout_at(deadline.into(), work(self)).await {
+        match timeout_at(deadline.into(), self.drive(work)).await {
             Ok(done) => {
                 running.finish();
                 Ok(done)

@@ -28,7 +28,7 @@ impl fmt::Display for UnsafeAuthentication {
 impl std::error::Error for UnsafeAuthentication {}
 
 /// A TLS stream that fails before the client sees a request for a cleartext or MD5 password.
-pub(super) struct Login<S> {
+pub(in super::super) struct Login<S> {
     inner: tokio_rustls::client::TlsStream<S>,
     /// The server's first message, as far as it is known.
     first: Vec<u8>,

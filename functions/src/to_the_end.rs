@@ -1,0 +1,55 @@
+//! Requests that end whatever their caller does.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::task::{self, Poll};
+use tokio_util::task::TaskTracker;
+
+/// Work that goes on by itself when it is dropped before its end, so that a caller who hangs up does not stop a change
+/// half way; and a panic loses it alone. The same as a task of its own, which few requests come to need.
+pub struct ToTheEnd<T: Send + 'static> {
+    work: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
+    tracker: TaskTracker,
+}
+
+#[derive(Debug)]
+pub struct Panicked;
+
+impl<T: Send + 'static> ToTheEnd<T> {
+    /// `tracker` knows of the work once it goes on by itself.
+    pub fn new(work: impl Future<Output = T> + Send + 'static, tracker: TaskTracker) -> Self {
+        Self { work: Some(Box::pin(work)), tracker }
+    }
+}
+
+impl<T: Send + 'static> Future for ToTheEnd<T> {
+    type Output = Result<T, Panicked>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Poll<Self::Output> {
+        let Some(work) = &mut self.work else { return Poll::Ready(Err(Panicked)) };
+        // A future that panicked is not polled again, so nobody sees what it left half done.
+        match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(done)) => {
+                self.work = None;
+                Poll::Ready(Ok(done))
+            }
+            Err(_) => {
+                self.work = None;
+                Poll::Ready(Err(Panicked))
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for ToTheEnd<T> {
+    fn drop(&mut self) {
+        // Without a runtime the process is going down.
+        if let Some(work) = self.work.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            self.tracker.spawn_on(work, &runtime);
+        }
+    }
+}

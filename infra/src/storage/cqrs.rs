@@ -63,7 +63,7 @@ impl Aggregate for KeyStream {
 
     async fn handle(&mut self, command: Command, (): &(), sink: &EventSink<Self>) -> Result<(), Refused> {
         let Decision { events, .. } = match command {
-            Command::Mint(minted) => key::mint(&self.organization(), minted, Timestamp::UNIX_EPOCH)
+            Command::Mint(minted) => key::mint(&self.organization(), minted, jiff::Timestamp::UNIX_EPOCH)
                 .map_err(|refusal| Refused(format!("{refusal:?}")))?,
             Command::Revoke(id) => {
                 key::revoke(&self.organization(), &id).map_err(|refusal| Refused(format!("{refusal:?}")))?

@@ -8,12 +8,9 @@ use std::process::{Command, Stdio};
 const FOLDER: &str = "BINDERY_TEST_KILLED_FOLDER";
 const ROUNDS: usize = 100;
 
-/// What runs in the child: appends until it is killed, and says so after every answer.
-#[tokio::test]
-#[ignore = "the child process of a test"]
-async fn appends_until_killed() {
-    let folder = std::env::var_os(FOLDER).expect("only as a child process");
-    let store = SqliteStore::open(Path::new(&folder)).await.expect("opens");
+/// What the child does: appends until it is killed, and says so after every answer.
+async fn append_until_killed(folder: &Path) {
+    let store = SqliteStore::open(folder).await.expect("opens");
     let start = store.head(&acme()).await.expect("a head").0;
     for at in start.. {
         // Two at once, so that they may share a transaction.
@@ -32,14 +29,17 @@ async fn appends_until_killed() {
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_kill_9_in_a_loop() {
+    // The child is this same test in another process.
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return append_until_killed(Path::new(&folder)).await;
+    }
     let backend = Sqlite::new();
     let mut acknowledged = 0;
     for round in 0..ROUNDS {
         let mut child = Command::new(std::env::current_exe().expect("this test"))
             .args([
                 "--exact",
-                "storage::sqlite::tests::kill::appends_until_killed",
-                "--ignored",
+                "storage::sqlite::tests::kill::what_was_acknowledged_survives_kill_9_in_a_loop",
                 "--nocapture",
             ])
             .env(FOLDER, backend.0.path())

@@ -12,6 +12,8 @@ mod canaries;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod live_mysql;
 #[cfg(test)]
 mod live_postgres;

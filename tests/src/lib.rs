@@ -20,4 +20,6 @@ mod live_postgres;
 #[cfg(test)]
 mod local_story;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod tls_matrix;

@@ -144,9 +144,7 @@ pub fn connect(
             events.push((subject(kind), Connected { kind, endpoint, credential_version }.into()));
         }
         Some(before) => {
-            let target_changed = before.endpoint.host != endpoint.host
-                || before.endpoint.port != endpoint.port
-                || before.endpoint.database != endpoint.database;
+            let target_changed = !before.endpoint.same_target(&endpoint);
             let rotated = CredentialsRotated { kind, endpoint, credential_version, target_changed };
             events.push((subject(kind), rotated.into()));
             if target_changed {

@@ -46,6 +46,13 @@ pub struct Endpoint {
     pub ca_sha256: Option<String>,
 }
 
+impl Endpoint {
+    /// Whether both lead to the same database, whoever logs in.
+    pub fn same_target(&self, other: &Endpoint) -> bool {
+        (&self.host, self.port, &self.database) == (&other.host, other.port, &other.database)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Connected {

@@ -2,6 +2,7 @@
 
 use crate::endpoint::{Endpoint, Repeat, Shape};
 use crate::endpoints;
+use crate::integrations::discovery::DiscoveryProgress;
 use crate::pages::Pagination;
 use crate::problem::Code;
 use crate::router::BASE;
@@ -15,13 +16,16 @@ pub fn document(public_url: &str) -> Value {
     let named = SchemaSettings::draft2020_12().for_serialize();
     let mut generator = named.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
     let mut requests = SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator();
-    let pagination = generator.subschema_for::<Pagination>().to_value();
+    let lists = Lists {
+        pagination: generator.subschema_for::<Pagination>().to_value(),
+        accepted: generator.subschema_for::<DiscoveryProgress>().to_value(),
+    };
     let mut paths: Map<String, Value> = Map::new();
     for endpoint in endpoints::ALL {
         let data = (endpoint.response)(&mut generator).to_value();
         let request = endpoint.request.map(|request| request(&mut requests).to_value());
         let path = paths.entry(format!("{BASE}{}", endpoint.path)).or_insert_with(|| json!({}));
-        path[endpoint.method.as_str().to_lowercase()] = operation(endpoint, request, data, &pagination);
+        path[endpoint.method.as_str().to_lowercase()] = operation(endpoint, request, data, &lists);
     }
     paths.insert("/errors/{code}".to_owned(), json!({ "get": {
         "operationId": "errors-explain", "summary": "What an error code means and how to mend it", "security": [],
@@ -58,13 +62,20 @@ pub fn document(public_url: &str) -> Value {
     })
 }
 
-fn operation(endpoint: &Endpoint, request: Option<Value>, data: Value, pagination: &Value) -> Value {
+/// Schemas that answers share.
+struct Lists {
+    pagination: Value,
+    /// What a 202 tells of the work that goes on.
+    accepted: Value,
+}
+
+fn operation(endpoint: &Endpoint, request: Option<Value>, data: Value, lists: &Lists) -> Value {
     let mut operation = json!({
         "operationId": endpoint.name,
         "summary": endpoint.summary,
         "description": format!("Needs the scope `{}`.", endpoint.scope.as_str()),
         "parameters": parameters(endpoint),
-        "responses": responses(endpoint, data, pagination),
+        "responses": responses(endpoint, data, lists),
     });
     if let Some(schema) = request {
         operation["requestBody"] = json!({
@@ -113,29 +124,36 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
         }));
     }
+    if endpoint.problems.contains(&Code::StaleVersion) {
+        parameters.push(json!({
+            "name": "If-Match", "in": "header", "required": false,
+            "description": "The ETag that the change was decided on; 412 when it is not the current one",
+            "schema": { "type": "string" },
+        }));
+    }
     parameters
 }
 
-fn responses(endpoint: &Endpoint, data: Value, pagination: &Value) -> Value {
-    let mut properties =
-        json!({ "success": { "const": true }, "data": data, "message": { "type": "string" } });
-    let mut required = vec!["success", "data"];
-    if endpoint.shape == Shape::List {
-        properties["data"] = json!({ "type": "array", "items": properties["data"] });
-    }
-    if endpoint.shape != Shape::One {
-        properties["pagination"] = pagination.clone();
-        required.push("pagination");
-    }
-    let body = json!({ "type": "object", "properties": properties, "required": required });
+fn responses(endpoint: &Endpoint, data: Value, lists: &Lists) -> Value {
+    let body = |data: &Value| {
+        let mut properties =
+            json!({ "success": { "const": true }, "data": data, "message": { "type": "string" } });
+        let mut required = vec!["success", "data"];
+        if endpoint.shape == Shape::List {
+            properties["data"] = json!({ "type": "array", "items": data });
+        }
+        if endpoint.shape != Shape::One {
+            properties["pagination"] = lists.pagination.clone();
+            required.push("pagination");
+        }
+        json!({ "type": "object", "properties": properties, "required": required })
+    };
     let mut responses = Map::new();
     for status in endpoint.success {
-        responses.insert(
-            status.to_string(),
-            json!({
-                "description": "Success", "content": { "application/json": { "schema": body } },
-            }),
-        );
+        let (description, data) =
+            if *status == 202 { ("It goes on", &lists.accepted) } else { ("Success", &data) };
+        let content = json!({ "application/json": { "schema": body(data) } });
+        responses.insert(status.to_string(), json!({ "description": description, "content": content }));
     }
     let usual = [
         Code::ValidationError,
@@ -185,6 +203,12 @@ fn problem_schema() -> Value {
             "instance": { "type": "string" },
             "code": { "type": "string", "enum": codes },
             "requestId": { "type": "string" },
+            "scope": { "type": "string", "description": "insufficient_scope: what the key lacks" },
+            "currentVersion": { "type": "string", "description": "stale_version: the ETag to decide on again" },
+            "checks": {
+                "type": "array", "description": "connection_failed: as sql/test gives them",
+                "items": { "$ref": "#/components/schemas/Check" },
+            },
             "errors": { "type": "array", "items": {
                 "type": "object",
                 "required": ["field", "code", "message"],

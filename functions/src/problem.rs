@@ -171,11 +171,16 @@ impl Problem {
                 .copied()
                 .find(|code| code.as_str() == shared && code.status() == fallback.status())
         });
+        Self::listing(code.unwrap_or(fallback), errors)
+    }
+
+    /// Several errors, or one, under this code.
+    fn listing(code: Code, errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
             [one] => format!("{}: {}", one.field, one.message),
             many => format!("{} things are wrong; each is listed in errors", many.len()),
         };
-        Self { errors, ..Self::new(code.unwrap_or(fallback), detail) }
+        Self { errors, ..Self::new(code, detail) }
     }
 
     pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
@@ -264,7 +269,7 @@ impl From<Refusal> for Problem {
                 let error = FieldError::new("toolName", "tool_name_taken", message.clone());
                 Problem { errors: vec![error], ..Problem::new(Code::ToolNameTaken, message) }
             }
-            Refusal::PublishBlocked(errors) => Problem::fields(Code::PublishBlocked, errors),
+            Refusal::PublishBlocked(errors) => Problem::listing(Code::PublishBlocked, errors),
             Refusal::NothingToPublish => {
                 Problem::new(Code::NothingToPublish, "no skill of this agent is enabled; enable at least one")
             }

@@ -12,10 +12,14 @@ mod canaries;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
 mod live_mysql;
 #[cfg(test)]
 mod live_postgres;
 #[cfg(test)]
 mod local_story;
+#[cfg(test)]
+mod openapi;
 #[cfg(test)]
 mod tls_matrix;

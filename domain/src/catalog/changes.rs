@@ -73,6 +73,8 @@ fn compare(object: &Object, old: &Object, changes: &mut SchemaChanges) {
     let without_fields = |object: &Object| {
         let mut bare = structure(object);
         bare.fields.clear();
+        // A MySQL database that is named anew holds what it held; outside the default schema the name tells it.
+        bare.schema.clear();
         bare
     };
     if without_fields(object) != without_fields(old) {

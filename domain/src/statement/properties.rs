@@ -300,7 +300,10 @@ fn judge(catalog: &Catalog, blocked: &Blocked, statement: &Statement) {
     for touched in &statement.touches {
         assert!(!blocked.table(&touched.object), "{text}");
         let object = catalog.object(&touched.object).unwrap();
-        tables.insert(vec![object.schema.clone(), object.table.clone()]);
+        // On MySQL the session's own database is not named.
+        let bare = statement.dialect == IntegrationKind::Mysql && object.name == object.table;
+        let schema = (!bare).then(|| object.schema.clone());
+        tables.insert(schema.into_iter().chain([object.table.clone()]).collect());
         for column in &touched.columns {
             assert!(!blocked.column(&touched.object, &column.name), "{text}");
             assert!(object.field(&column.name).is_some());

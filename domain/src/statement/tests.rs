@@ -97,7 +97,7 @@ fn a_read_selects_what_was_asked_for_and_one_row_more_than_its_limit() {
     assert_eq!(allowed_fields(&statement), ["name", "at"]);
     assert_eq!(
         compiled(Mysql, &request).text,
-        "SELECT t.`full_name`, t.`location` FROM `clinic`.`patients` AS t WHERE t.`phone` = ? \
+        "SELECT t.`full_name`, t.`location` FROM `patients` AS t WHERE t.`phone` = ? \
          ORDER BY t.`full_name` DESC, t.`balance` DESC, t.`id` LIMIT 4"
     );
 }
@@ -140,7 +140,7 @@ fn a_composite_foreign_key_joins_on_all_its_columns_once() {
 fn an_insert_holds_its_constants_beside_the_text() {
     let request = insert(vec![input("name", "full_name"), constant("status", "phone", json!("unknown"))]);
     let statement = compiled(Mysql, &request);
-    assert_eq!(statement.text, "INSERT INTO `clinic`.`patients` (`full_name`, `phone`) VALUES (?, ?)");
+    assert_eq!(statement.text, "INSERT INTO `patients` (`full_name`, `phone`) VALUES (?, ?)");
     assert_eq!(statement.parameters[1].value, Some(json!("unknown")));
     assert_eq!(required_params(&statement), ["name"]);
     let request = Request { projection: vec![leaf("patient", "id", "id")], ..request };
@@ -173,7 +173,7 @@ fn an_update_leaves_alone_what_is_not_given_and_binds_its_key_last() {
     assert_eq!(required_params(&statement), ["patient_id", "phone"]);
     assert_eq!(
         compiled(Mysql, &update(vec![optional("owes", "balance")])).text,
-        "UPDATE `clinic`.`patients` AS t SET `balance` = CASE WHEN ? THEN CAST(? AS DECIMAL(8,2)) ELSE t.`balance` \
+        "UPDATE `patients` AS t SET `balance` = CASE WHEN ? THEN CAST(? AS DECIMAL(8,2)) ELSE t.`balance` \
          END WHERE t.`id` = ?"
     );
 }

@@ -164,13 +164,18 @@ pub struct CallResponse {
     /// The agent's version that answered; null for a draft.
     version: Option<u32>,
     timing: Timing,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     code: Option<String>,
     /// One sentence that an agent may speak.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     say: Option<String>,
     /// What is wrong with each argument.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ArgumentError>>,
     /// Rows that a write found, and rows that are different since.
+    #[schemars(skip_serializing_if = "Option::is_none")]
     matched: Option<u64>,
+    #[schemars(skip_serializing_if = "Option::is_none")]
     changed: Option<u64>,
 }
 
@@ -187,6 +192,8 @@ struct ArgumentError {
     field: String,
     code: String,
     message: String,
+    #[schemars(skip_serializing_if = "Vec::is_empty")]
+    nearest: Vec<String>,
 }
 
 impl Serialize for CallBody<'_> {

@@ -1,13 +1,23 @@
 //! MySQL 8 and MariaDB.
 
 use super::{Dialect, quoted};
-use crate::catalog::Field;
+use crate::catalog::{Field, Object};
 use events::skill::{Direction, FieldType, Shape};
 use std::fmt::Write;
 
 pub struct Mysql;
 
 impl Dialect for Mysql {
+    /// Without the session's own database: a statement that named it would go on reading it after the connection was
+    /// led to another.
+    fn table(&self, text: &mut String, object: &Object) {
+        if object.name != object.table {
+            self.identifier(text, &object.schema);
+            text.push('.');
+        }
+        self.identifier(text, &object.table);
+    }
+
     fn identifier(&self, text: &mut String, name: &str) {
         quoted(text, name, '`');
     }

@@ -32,7 +32,7 @@ enum Command {
         /// Where the log (bindery.db) and the master key (bindery.key) live; made when missing
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
-        /// Address and port; put a TLS proxy in front of anything but loopback
+        /// Address and port, 0 for any free one; put a TLS proxy in front of anything but loopback
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8480")]
         listen: SocketAddr,
     },
@@ -109,7 +109,10 @@ async fn run(cli: Cli) -> Result<(), String> {
 }
 
 async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
-    let config = Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))?;
+    let configured = |listen: SocketAddr| {
+        Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
+    };
+    let config = configured(listen)?;
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .map_err(|error| format!("BINDERY_LOG: {error}"))?;
     tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -119,10 +122,12 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
     }
     let embedded = Embedded::open(&data_dir).await?;
     let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
-    let services = embedded.services(config).await?;
     let listener = tokio::net::TcpListener::bind(listen)
         .await
         .map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
+    // Port 0 is any free one: only now it is known which.
+    let listen = listener.local_addr().map_err(|error| error.to_string())?;
+    let services = embedded.services(configured(listen)?).await?;
     tracing::info!(%listen, "serving");
     server::serve(services, listener, stop()).await;
     Ok(())
@@ -146,7 +151,10 @@ async fn mint(
     expires_at: Option<Timestamp>,
 ) -> Result<(), String> {
     let scopes = keys::mint::check(&name, &scopes, expires_at).map_err(|errors| {
-        let lines = errors.iter().map(|error| format!("{}: {}", error.field, error.message));
+        let lines = errors.iter().map(|error| match error.nearest.as_slice() {
+            [] => format!("{}: {}", error.field, error.message),
+            nearest => format!("{}: {}; did you mean {}?", error.field, error.message, nearest.join(" or ")),
+        });
         lines.collect::<Vec<_>>().join("\n")
     })?;
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');

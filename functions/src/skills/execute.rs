@@ -100,9 +100,9 @@ pub struct Ready<'a> {
 }
 
 /// Values for the statement, from the model's arguments and the call's context.
-pub fn bind(definition: &Definition, request: &CallRequest) -> Result<Vec<Bound>, Answer> {
+pub fn bind(definition: &Definition, request: &CallRequest) -> Result<Vec<Bound>, Box<Answer>> {
     arguments::bind(&definition.statement, &request.arguments, &request.context.values())
-        .map_err(Answer::invalid)
+        .map_err(|errors| Box::new(Answer::invalid(errors)))
 }
 
 /// Everything else that is judged before the database is asked.
@@ -112,22 +112,23 @@ pub fn judge<'a>(
     definition: &'a Definition,
     binds: &'a [Bound],
     request: &CallRequest,
-) -> Result<Ready<'a>, Answer> {
+) -> Result<Ready<'a>, Box<Answer>> {
+    let refuse = |answer: Answer| Err(Box::new(answer));
     if skill.quarantined.contains_key(&definition.statement.hash) {
-        return Err(Answer::refused("skill_quarantined", "I am not able to do that at the moment."));
+        return refuse(Answer::refused("skill_quarantined", "I am not able to do that at the moment."));
     }
     let Ok(connection) = state.connection(definition.kind) else {
         let say = "I cannot reach that system right now.";
-        return Err(Answer::new(Outcome::Unavailable, "integration_not_connected", say));
+        return refuse(Answer::new(Outcome::Unavailable, "integration_not_connected", say));
     };
     if definition.requires_verified_identity && !request.context.is_verified() {
-        return Err(Answer::refused(
+        return refuse(Answer::refused(
             "identity_required",
             "I need to verify who you are before I can do that.",
         ));
     }
     if definition.requires_confirmation && !request.confirm {
-        return Err(Answer::refused("confirmation_required", "Shall I go ahead with that?"));
+        return refuse(Answer::refused("confirmation_required", "Shall I go ahead with that?"));
     }
     let pool = PoolKey {
         organization: state.id.clone(),

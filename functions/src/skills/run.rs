@@ -67,7 +67,7 @@ impl Run<'_> {
             let skill = latest.skills.get(self.skill_id).map_or(self.skill, AsRef::as_ref);
             match judge(latest, skill, definition, &binds, request) {
                 Ok(ready) => services.execute(&ready, deadline).await,
-                Err(answer) => answer,
+                Err(answer) => *answer,
             }
         };
         match repeats {

@@ -67,7 +67,8 @@ pub async fn open(
     let opened = async {
         let canceller = |client: &Client| Canceller::new(dialer.clone(), target, client.cancel_token());
         let mut connection = log_in(stream, budget.clone(), credentials, canceller).await?;
-        let done = connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client, session).await).await;
+        let done =
+            connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client, session).await).await;
         done.map_err(|error| errors::classify(&error, &budget))?;
         Ok(connection)
     };

@@ -114,7 +114,7 @@ pub async fn another_body_under_the_same_key_is_refused<B: Backend>(backend: &B)
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
     assert!(begin(&*store, &other).await == Begun::OtherBody);
     assert!(store.finish(&[(other.clone(), sealed("wrong"))], AnswerState::Done, None).await.is_err());
-    store.release(&[other.clone()]).await.expect("releases nothing");
+    store.release(std::slice::from_ref(&other)).await.expect("releases nothing");
     store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     assert!(begin(&*store, &other).await == Begun::OtherBody);
 }

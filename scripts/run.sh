@@ -26,8 +26,8 @@ show_what_to_try() {
 Address  $URL
 Key      $BINDERY_KEY
 
-curl -s '$URL/api/v1/integrations/postgres/objects' -H '$authorization'
-curl -s '$URL/api/v1/agents/$agent/tools?format=openai' -H '$authorization'
+curl -s '$URL/api/v1/integrations/postgres/search?q=next+visit' -H '$authorization'
+curl -s '$URL/api/v1/agents/$agent/prepublish-report' -H '$authorization'
 curl -s '$URL/api/v1/agents/$agent/skills/$skill/call' -H '$authorization' -H 'Content-Type: application/json' -d '{"arguments": $arguments}'
 
 TEXT

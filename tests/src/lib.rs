@@ -13,6 +13,8 @@ mod authorization;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]
+mod citext;
+#[cfg(test)]
 mod clinic;
 #[cfg(test)]
 mod lifecycle;

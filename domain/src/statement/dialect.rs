@@ -14,6 +14,11 @@ pub(super) trait Dialect: Sync {
     /// Appends placeholder number `position`, from 1, of a value that is compared with or stored in `field`.
     fn value(&self, text: &mut String, position: usize, field: &Field);
 
+    /// Appends the operator that compares `field` with a value for equality.
+    fn equals(&self, text: &mut String, _field: &Field) {
+        text.push_str(" = ");
+    }
+
     /// Appends the placeholder of whether a value was given.
     fn given(&self, text: &mut String, position: usize);
 

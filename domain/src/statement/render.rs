@@ -135,7 +135,7 @@ impl Writer {
         if let Some((parameter, field)) = plan.filter {
             self.text.push_str(" WHERE ");
             self.dialect.column(&mut self.text, OWN, &field.name);
-            self.text.push_str(" = ");
+            self.dialect.equals(&mut self.text, field);
             self.value(parameter, field);
         }
     }

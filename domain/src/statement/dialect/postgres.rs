@@ -21,6 +21,17 @@ impl Dialect for Postgres {
         }
     }
 
+    /// citext brings an operator of its own, in its own schema. A session without a search path would not find it,
+    /// and would compare as text: by case, and without the column's index.
+    fn equals(&self, text: &mut String, field: &Field) {
+        match field.cast.as_deref().and_then(|cast| cast.strip_suffix(".citext")) {
+            Some(schema) => {
+                let _ = write!(text, " OPERATOR({schema}.=) ");
+            }
+            None => text.push_str(" = "),
+        }
+    }
+
     fn given(&self, text: &mut String, position: usize) {
         let _ = write!(text, "${position}::boolean");
     }

@@ -27,4 +27,6 @@ mod local_story;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod requests;
+#[cfg(test)]
 mod tls_matrix;

@@ -162,7 +162,12 @@ async fn a_request_that_a_dead_process_left_running_may_run_again() {
     let endpoint = functions::endpoints::ALL.iter().find(|it| it.name == "agents-create").expect("it exists");
     let bytes = serde_json::to_vec(&body).expect("JSON");
     let slot = site.services.slot(&"default".into(), endpoint, "/api/v1/agents", "key", &bytes);
-    let begun = site.embedded.store.begin(std::slice::from_ref(&slot), jiff::Timestamp::now()).await.expect("writable");
+    let begun = site
+        .embedded
+        .store
+        .begin(std::slice::from_ref(&slot), jiff::Timestamp::now())
+        .await
+        .expect("writable");
     assert!(matches!(begun, Begun::Fresh));
     let refused = site.http.post_once("/agents", body.clone(), "key").await;
     assert_eq!(refused.refusal(409), "idempotency_in_progress");

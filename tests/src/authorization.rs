@@ -12,6 +12,7 @@ use functions::{endpoints, key_text, random};
 use jiff::Timestamp;
 use std::time::Duration;
 use world::World;
+pub use world::binding;
 
 /// What a request says of who sends it: the Authorization header, or none.
 struct Presented {

@@ -15,6 +15,12 @@ mod canaries;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod live_mysql;
@@ -25,4 +31,8 @@ mod local_story;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod timeouts;
+#[cfg(test)]
 mod tls_matrix;
+#[cfg(test)]
+mod writes;

@@ -12,10 +12,13 @@ help: ## this list
 run: ## a sample clinic on both databases, a server, and the story of a call; ONCE=1 ends after the story
 	@scripts/run.sh
 
+# cargo builds no binaries for tests of another package, and the tests of the command line run the real one.
 test: install ## all tests, on a PostgreSQL and a MariaDB of their own
+	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --tests
 
 prove: install ## the same tests with the full number of tried attacks and faults: hours
+	cargo build --workspace --locked --release --bins
 	BINDERY_PROVE=1 cargo test --workspace --locked --release --tests
 
 lint: ## formatting and clippy, as CI sees them

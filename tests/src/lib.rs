@@ -17,6 +17,12 @@ mod citext;
 #[cfg(test)]
 mod clinic;
 #[cfg(test)]
+mod command_line;
+#[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod egress;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod live_mysql;
@@ -29,4 +35,8 @@ mod openapi;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod timeouts;
+#[cfg(test)]
 mod tls_matrix;
+#[cfg(test)]
+mod writes;

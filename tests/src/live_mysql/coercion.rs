@@ -6,7 +6,9 @@ use super::*;
 use domain::catalog::Index;
 
 /// Column type, the values of its rows, and arguments with the number of rows that are truly equal.
-fn pairs() -> Vec<(&'static str, Vec<&'static str>, Vec<(Value, usize)>)> {
+type Pairs = (&'static str, Vec<&'static str>, Vec<(Value, usize)>);
+
+fn pairs() -> Vec<Pairs> {
     vec![
         (
             "VARCHAR(20) COLLATE utf8mb4_bin",

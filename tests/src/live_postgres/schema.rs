@@ -30,6 +30,26 @@ async fn a_plan_names_the_index_of_the_bound_table_without_values() {
     assert!(connection.read(&by_key, &[Bound::Integer(1)], soon()).await.is_ok());
 }
 
+#[tokio::test]
+async fn an_extensions_type_is_compared_by_its_own_operators() {
+    let credentials = database(
+        "CREATE EXTENSION citext;
+         CREATE TABLE members (id int PRIMARY KEY, email citext UNIQUE);
+         INSERT INTO members SELECT i, 'Member' || i || '@Example.com' FROM generate_series(1, 1000) AS i;
+         ANALYZE members",
+    );
+    let mut connection = open(&credentials, Session::ReadOnly).await;
+    let catalog = connection.introspect(&|_| {}).await.unwrap();
+    let email = catalog.object("members").unwrap().field("email").unwrap();
+    assert_eq!(email.cast.as_deref(), Some("public.citext"));
+    let by_email =
+        read_statement("SELECT email FROM public.members WHERE email = $1::public.citext LIMIT 6", 1, 5);
+    let rows = connection.read(&by_email, &[text("MEMBER7@example.COM")], soon()).await.unwrap();
+    assert_eq!(rows.rows, [["Member7@Example.com"]]);
+    let plan = connection.explain(&by_email).await.unwrap();
+    assert_eq!(plan.uses_index.as_deref(), Some("members_email_key"));
+}
+
 const SHOP: &str = r#"
     CREATE SCHEMA sales; CREATE SCHEMA hidden;
     CREATE TYPE sales.state AS ENUM ('new', 'paid');

@@ -197,28 +197,24 @@ fn versions(rows: &mut Vec<Row>) {
         rows.push(Row { name, host: HOST, inside, ca_pem: ca.pem.clone(), expected: TRUSTED });
     }
     let folder = by_openssl("sha256", 2048, 2048);
-    let old: [(&str, &[&str], [Option<Fault>; 4]); 5] = [
-        ("OpenSSL's TLS 1.2", &["-cert", "server.pem", "-key", "server.key", "-tls1_2"], TRUSTED),
+    let old: [(&str, &[&str]); 4] = [
         (
             "TLS 1.1 alone",
             &["-cert", "server.pem", "-key", "server.key", "-tls1_1", "-cipher", "ALL:@SECLEVEL=0"],
-            NO_TLS,
         ),
         (
             "TLS 1.0 alone",
             &["-cert", "server.pem", "-key", "server.key", "-tls1", "-cipher", "ALL:@SECLEVEL=0"],
-            NO_TLS,
         ),
         (
             "a cipher without forward secrecy",
             &["-cert", "server.pem", "-key", "server.key", "-tls1_2", "-cipher", "AES128-SHA256:@SECLEVEL=0"],
-            NO_TLS,
         ),
-        ("no certificate at all", &["-nocert", "-tls1_2", "-cipher", "aNULL:@SECLEVEL=0"], NO_TLS),
+        ("no certificate at all", &["-nocert", "-tls1_2", "-cipher", "aNULL:@SECLEVEL=0"]),
     ];
-    for (name, arguments, expected) in old {
+    for (name, arguments) in old {
         let inside = Inside::OpenSsl(folder.clone(), arguments);
-        rows.push(Row { name, host: HOST, inside, ca_pem: ca_pem(&folder), expected });
+        rows.push(Row { name, host: HOST, inside, ca_pem: ca_pem(&folder), expected: NO_TLS });
     }
     let inside = wants_a_client_certificate(leaf(&ca, |_| {}), &ca);
     rows.push(Row {

@@ -70,6 +70,7 @@ impl Server {
         let server = self.clone();
         let served = tokio::spawn(async move {
             let (socket, _) = listener.accept().await.unwrap();
+            socket.set_nodelay(true).unwrap();
             let wire = Arc::new(Mutex::new(Vec::new()));
             let socket = Recorded { inner: socket, seen: wire.clone() };
             // An error here is the client hanging up, which is what most of the matrix wants.

@@ -50,7 +50,8 @@ pub(super) struct Target {
 pub async fn open(
     dialer: &Arc<Dialer>,
     credentials: &Credentials,
-    session: Session,
+    // Both kinds are set up alike; the pool keeps them apart all the same, as other engines need it.
+    _session: Session,
 ) -> Result<Box<dyn Connection>, OpenError> {
     let target = Arc::new(Target {
         host: credentials.host.clone(),
@@ -67,8 +68,7 @@ pub async fn open(
     let opened = async {
         let canceller = |client: &Client| Canceller::new(dialer.clone(), target, client.cancel_token());
         let mut connection = log_in(stream, budget.clone(), credentials, canceller).await?;
-        let done =
-            connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client, session).await).await;
+        let done = connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client).await).await;
         done.map_err(|error| errors::classify(&error, &budget))?;
         Ok(connection)
     };
@@ -195,8 +195,11 @@ fn server_version(text: &str) -> Option<ServerInfo> {
 
 /// Both kinds of session start read-only: a write says `BEGIN READ WRITE`, so that nothing can be written outside
 /// of its transaction, whatever becomes of the statements before it.
-async fn set_up(client: &Client, session: Session) -> Result<(), tokio_postgres::Error> {
-    let mut settings = vec![
+///
+/// The search path stays the role's own. Frozen statements name the schema of every table and type, but the operators
+/// of an extension's type (`citext`) are found by the path, and so is what the customer's triggers and views name.
+async fn set_up(client: &Client) -> Result<(), tokio_postgres::Error> {
+    let settings = [
         ("default_transaction_read_only", "on".to_owned()),
         ("default_transaction_isolation", "read committed".to_owned()),
         ("statement_timeout", limits::STATEMENT_TIMEOUT.as_millis().to_string()),
@@ -211,12 +214,6 @@ async fn set_up(client: &Client, session: Session) -> Result<(), tokio_postgres:
         ("standard_conforming_strings", "on".to_owned()),
         ("row_security", "on".to_owned()),
     ];
-    match session {
-        // Frozen statements qualify every name; nothing may be found by accident.
-        Session::ReadOnly => settings.push(("search_path", String::new())),
-        // A write sets off the customer's triggers, which find their tables by the role's own search path.
-        Session::ReadWrite => {}
-    }
     let calls: Vec<_> = settings
         .iter()
         .map(|(name, value)| format!("pg_catalog.set_config('{name}', '{value}', false)"))

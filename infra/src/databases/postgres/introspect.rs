@@ -38,10 +38,13 @@ pub(super) async fn introspect(
 /// All queries see the same instant, so that no column belongs to a table that is not there.
 async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, Failure> {
     execute(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+    // Without a search path the engine writes every type with its schema, which is how frozen statements name it.
+    //
     // A catalog that was never analyzed makes the planner take thousands of tables for one and loop over all of them
     // for each; hashing is never far from the best plan here.
     let settings = format!(
         "SELECT pg_catalog.set_config('statement_timeout', '{}', true), \
+         pg_catalog.set_config('search_path', '', true), \
          pg_catalog.set_config('enable_nestloop', 'off', true), pg_catalog.set_config('jit', 'off', true)",
         limits::DISCOVERY_TIMEOUT.as_millis()
     );

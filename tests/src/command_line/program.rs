@@ -1,0 +1,119 @@
+//! Starts and ends the program under test.
+
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+/// How long a server may take to say something.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program beside the tests, with an environment of its own.
+pub fn bindery() -> Command {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    let mut command = Command::new(PROGRAM.get_or_init(built));
+    command.env_clear();
+    command
+}
+
+/// cargo does not build another package's binary for a test; what is there must not be older than its source.
+fn built() -> PathBuf {
+    let tests = std::env::current_exe().expect("the path of the tests");
+    let program = tests.ancestors().nth(2).expect("target/PROFILE").join("bindery");
+    let modified = |path: &Path| path.metadata().and_then(|data| data.modified());
+    let how = "run: cargo build --workspace --bins (make test does)";
+    let built = modified(&program).unwrap_or_else(|_| panic!("{} is missing; {how}", program.display()));
+    let sources =
+        std::fs::read_to_string(program.with_extension("d")).expect("cargo writes it beside the program");
+    let (_, sources) = sources.split_once(": ").expect("PROGRAM: SOURCE …");
+    for source in sources.split_whitespace().map(Path::new) {
+        let is_older = modified(source).is_ok_and(|changed| changed > built);
+        assert!(!is_older, "{} is older than {}; {how}", program.display(), source.display());
+    }
+    program
+}
+
+/// `bindery keys mint` for a folder, with these arguments.
+pub fn mint(folder: &Path, arguments: &[&str]) -> Output {
+    let mut command = bindery();
+    command.args(["keys", "mint", "--name", "test", "--data-dir"]).arg(folder).args(arguments);
+    command.output().expect("the program runs")
+}
+
+/// What it said to a person.
+pub fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// A server on a port of its own, which ends with this value.
+pub struct Server {
+    pub url: String,
+    child: Child,
+    log: Receiver<String>,
+}
+
+impl Server {
+    pub fn start(folder: &Path) -> Self {
+        let mut child = bindery()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(folder)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program runs");
+        let stderr = BufReader::new(child.stderr.take().expect("it was piped"));
+        let (send, log) = channel();
+        std::thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                // Nobody listens any more once the test is over; the pipe is emptied all the same.
+                send.send(line).ok();
+            }
+        });
+        let mut server = Self { url: String::new(), child, log };
+        let serving = server.wait_until_it_says("serving");
+        server.url = format!("http://{}", serving["fields"]["listen"].as_str().expect("the address"));
+        server
+    }
+
+    pub fn port(&self) -> u16 {
+        self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
+    }
+
+    /// The line of the log that has this message.
+    pub fn wait_until_it_says(&self, message: &str) -> Value {
+        loop {
+            let line = self.log.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|error| panic!("the server never said {message:?}: {error}"));
+            let line: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no log line: {line}"));
+            if line["fields"]["message"] == message {
+                return line;
+            }
+        }
+    }
+
+    pub fn terminate(&self) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-TERM", &pid]).status().expect("kill is installed");
+        assert!(sent.success());
+    }
+
+    /// As a crash does, without any chance to end well.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it is our child");
+    }
+
+    pub fn wait(&mut self) -> ExitStatus {
+        self.child.wait().expect("it is our child")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}

@@ -1,0 +1,4 @@
+//! Live writes: one row or none, and one effect however often they are asked for.
+
+mod guard;
+mod repeats;

@@ -18,4 +18,6 @@ mod live_postgres;
 #[cfg(test)]
 mod local_story;
 #[cfg(test)]
+mod reviewed;
+#[cfg(test)]
 mod tls_matrix;

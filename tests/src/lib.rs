@@ -35,6 +35,8 @@ mod openapi;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod reviewed;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;

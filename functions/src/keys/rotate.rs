@@ -64,6 +64,12 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
                         format!("this key lacks the scope {beyond} itself, so it cannot rotate that key");
                     return Err(Problem::lacks_scope(beyond, detail));
                 }
+                // Nor one that lives longer: an expiry would be no end to whoever holds the key.
+                let outlived = |own| rotated.expires_at.is_none_or(|expires| expires > own);
+                if caller.expires_at.is_some_and(outlived) {
+                    let message = "must be a key that ends no later than the one it is rotated with";
+                    return Err(Problem::field("id", message));
+                }
                 Ok(key::rotate(&state, id, successor, secret_hash, now, valid_until)?)
             }
         })

@@ -39,8 +39,9 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
             return Err(Problem::lacks_scope(scope, format!("draftMode needs the scope {scope} too")));
         }
         let name = context.path("skill");
-        let mut drafts = state.skills_of(agent_id);
-        let found = drafts.find(|(id, skill)| id.as_str() == name || skill.draft().tool == name);
+        // The id first: a tool may be named like another skill's id.
+        let by_tool = || state.skills_of(agent_id).find(|(_, skill)| skill.draft().tool == name);
+        let found = state.skill(agent_id, name).ok().or_else(by_tool);
         let (id, skill) = found.ok_or(Refusal::NotFound { what: "skill" })?;
         (id, skill.as_ref(), skill.draft(), None)
     } else {

@@ -1,0 +1,127 @@
+//! Writes while our own store fails beside them. The customer's database has the last word.
+
+use super::call;
+use super::repeats::Desk;
+use crate::http::Http;
+use crate::site::Site;
+use async_trait::async_trait;
+use events::{IntegrationKind, OrganizationId};
+use functions::server;
+use functions::services::Services;
+use infra::sealing::Sealed;
+use infra::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+#[tokio::test]
+async fn a_write_whose_answer_cannot_be_kept_is_still_answered_and_does_not_run_again() {
+    let desk = Desk::open().await;
+    let broken = beside(&desk.site, |services| {
+        services.answers = Arc::new(KeepsNothing(services.answers.clone()));
+    })
+    .await;
+    let done = call(&broken, &desk.agent, "add_message", message("call-1")).await;
+    assert_eq!((done.status, &done.data()["outcome"]), (200, &json!("ok")), "{}", done.text);
+    assert_eq!(desk.messages(), "1");
+    let again = call(&broken, &desk.agent, "add_message", message("call-1")).await;
+    let data = again.data();
+    assert_eq!((&data["outcome"], &data["code"]), (&json!("unavailable"), &json!("still_running")));
+    assert_eq!(desk.messages(), "1");
+}
+
+#[tokio::test]
+async fn a_defect_in_the_middle_of_a_write_leaves_it_in_doubt_and_not_running() {
+    let desk = Desk::open().await;
+    let broken = beside(&desk.site, |services| services.credentials = Arc::new(Panics)).await;
+    let lost = call(&broken, &desk.agent, "add_message", message("call-1")).await;
+    assert_eq!((lost.status, &lost.data()["outcome"]), (200, &json!("in_doubt")), "{}", lost.text);
+    for http in [&broken, &desk.site.http] {
+        let again = call(http, &desk.agent, "add_message", message("call-1")).await;
+        assert_eq!(again.header("idempotent-replayed"), Some("true"), "{}", again.text);
+        assert_eq!(again.data()["outcome"], "in_doubt");
+    }
+    assert_eq!(desk.messages(), "0");
+    let other = call(&desk.site.http, &desk.agent, "add_message", message("call-2")).await;
+    assert_eq!(other.data()["outcome"], "ok", "{}", other.text);
+}
+
+fn message(call_id: &str) -> Value {
+    json!({ "arguments": { "body": "hello" }, "context": { "callId": call_id, "deadlineMs": 1000 } })
+}
+
+/// A second server on the site's data folder, with something in it exchanged.
+async fn beside(site: &Site, exchange: impl FnOnce(&mut Services)) -> Http {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    let services = site.embedded.services(site.services.config.clone()).await.expect("nothing to settle");
+    let mut services = Arc::into_inner(services).expect("nobody else has begun to use it");
+    exchange(&mut services);
+    tokio::spawn(server::serve(Arc::new(services), listener, std::future::pending()));
+    Http::new(&url, &site.http.key)
+}
+
+/// A store that is full when an answer is there.
+struct KeepsNothing(Arc<dyn AnswerStore>);
+
+#[async_trait]
+impl AnswerStore for KeepsNothing {
+    async fn peek(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
+        self.0.peek(slots, now).await
+    }
+
+    async fn begin(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
+        self.0.begin(slots, now).await
+    }
+
+    async fn finish(
+        &self,
+        _: &[(AnswerSlot, Sealed)],
+        _: AnswerState,
+        _: Option<&Voided>,
+    ) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("the disk is full".to_owned()))
+    }
+
+    async fn release(&self, slots: &[AnswerSlot]) -> Result<(), StoreError> {
+        self.0.release(slots).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+        self.0.abandoned().await
+    }
+
+    async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
+        self.0.expire(before).await
+    }
+}
+
+/// A defect where a live call needs a new connection.
+struct Panics;
+
+#[async_trait]
+impl CredentialStore for Panics {
+    async fn put(
+        &self,
+        _: &OrganizationId,
+        _: IntegrationKind,
+        _: u32,
+        _: &Sealed,
+    ) -> Result<bool, StoreError> {
+        panic!("a defect, made on purpose");
+    }
+
+    async fn get(
+        &self,
+        _: &OrganizationId,
+        _: IntegrationKind,
+        _: u32,
+    ) -> Result<Option<Sealed>, StoreError> {
+        panic!("a defect, made on purpose");
+    }
+
+    async fn shred(&self, _: &OrganizationId, _: IntegrationKind, _: u32) -> Result<Vec<u32>, StoreError> {
+        panic!("a defect, made on purpose");
+    }
+}

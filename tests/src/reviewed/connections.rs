@@ -1,0 +1,90 @@
+//! Connecting and disconnecting at the same time, and being cut off in between.
+
+use super::connecting;
+use crate::engines::postgres;
+use crate::site::Site;
+use events::{IntegrationKind, OrganizationId};
+use infra::sealing::{SealContext, Sealed, Sealer};
+use infra::storage::CredentialStore;
+use serde_json::json;
+use tokio::task::JoinSet;
+
+const KIND: IntegrationKind = IntegrationKind::Postgres;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_connects_last_keeps_its_credentials_and_no_others_are_left() {
+    let (site, engine) = (Site::start().await, postgres());
+    let owner = engine.owner(&engine.clinic());
+    for _ in 0..4 {
+        let mut requests = JoinSet::new();
+        for number in 0..12 {
+            // One in four tests its credentials first, which takes longer.
+            let (http, body) = (site.http.clone(), connecting(&owner, number % 4 != 0));
+            requests.spawn(async move {
+                let answer = http.post("/integrations/postgres/connect", body).await;
+                answer.data();
+            });
+            if number % 5 == 4 {
+                let http = site.http.clone();
+                requests.spawn(async move {
+                    let answer = http.delete("/integrations/postgres").await;
+                    assert!(matches!(answer.status, 200 | 409), "{}", answer.text);
+                });
+            }
+        }
+        requests.join_all().await;
+        let listed = site.http.get("/integrations").await;
+        let (status, connection) = (&listed.data()[0]["status"], &listed.data()[0]["connection"]);
+        let current = connection["credentialVersion"].as_u64();
+        assert_eq!(status == "connected", current.is_some(), "{}", listed.text);
+        if current.is_some() {
+            site.http.post("/integrations/postgres/discover", json!({})).await.data();
+        }
+        let kept: Vec<u64> = sealed_versions(&site).await;
+        assert_eq!(kept, Vec::from_iter(current), "only what is in force is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_disconnect_that_was_cut_off_is_finished_at_the_next_start() {
+    let (site, engine) = (Site::start().await, postgres());
+    let owner = engine.owner(&engine.clinic());
+    site.http.post("/integrations/postgres/connect", connecting(&owner, true)).await.data();
+    site.http.delete("/integrations/postgres").await.data();
+    put(&site, 1).await;
+    let site = site.restarted(&[]).await;
+    assert_eq!(sealed_versions(&site).await, Vec::<u64>::new());
+}
+
+#[tokio::test]
+async fn a_rotation_that_was_cut_off_is_finished_at_the_next_start_and_the_current_credentials_stay() {
+    let (site, engine) = (Site::start().await, postgres());
+    let owner = engine.owner(&engine.clinic());
+    for _ in 0..2 {
+        site.http.post("/integrations/postgres/connect", connecting(&owner, true)).await.data();
+    }
+    put(&site, 1).await;
+    let site = site.restarted(&[]).await;
+    assert_eq!(sealed_versions(&site).await, [2]);
+    site.http.post("/integrations/postgres/discover", json!({})).await.data();
+}
+
+/// As a connect puts them, before what it was for is destroyed.
+async fn put(site: &Site, version: u32) {
+    let organization = OrganizationId::from("default");
+    let context = SealContext::credentials(&organization, KIND, version);
+    let sealed: Sealed = site.embedded.sealer.seal(&context, b"{}").await.expect("it seals");
+    assert!(site.embedded.store.put(&organization, KIND, version, &sealed).await.expect("it stores"));
+    assert!(sealed_versions(site).await.contains(&u64::from(version)));
+}
+
+/// The versions of credentials that the store holds; no test here comes near the last that is looked at.
+async fn sealed_versions(site: &Site) -> Vec<u64> {
+    let organization = OrganizationId::from("default");
+    let mut versions = Vec::new();
+    for version in 1..=400 {
+        let found = site.embedded.store.get(&organization, KIND, version).await.expect("it reads");
+        versions.extend(found.map(|_| u64::from(version)));
+    }
+    versions
+}

@@ -42,8 +42,8 @@ async fn an_extensions_type_is_compared_by_its_own_operators() {
     let catalog = connection.introspect(&|_| {}).await.unwrap();
     let email = catalog.object("members").unwrap().field("email").unwrap();
     assert_eq!(email.cast.as_deref(), Some("public.citext"));
-    let by_email =
-        read_statement("SELECT email FROM public.members WHERE email = $1::public.citext LIMIT 6", 1, 5);
+    let by_email = "SELECT email FROM public.members WHERE email = $1::public.citext LIMIT 6";
+    let by_email = statement(Action::Read, "members", by_email, 1, 1, 5);
     let rows = connection.read(&by_email, &[text("MEMBER7@example.COM")], soon()).await.unwrap();
     assert_eq!(rows.rows, [["Member7@Example.com"]]);
     let plan = connection.explain(&by_email).await.unwrap();

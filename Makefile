@@ -17,9 +17,9 @@ test: install ## all tests, on a PostgreSQL and a MariaDB of their own
 	cargo build --workspace --locked --bins
 	cargo test --workspace --locked --tests
 
-prove: install ## the same tests with the full number of tried attacks and faults: hours
+prove: install ## the same tests with many more generated statements, replays and rounds of kill -9
 	cargo build --workspace --locked --release --bins
-	BINDERY_PROVE=1 cargo test --workspace --locked --release --tests
+	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
 lint: ## formatting and clippy, as CI sees them
 	cargo fmt --all --check

@@ -187,8 +187,13 @@ async fn stored(steps: &[Step], sizes: &[usize]) -> (Vec<Document>, Arc<Organiza
     (documents, store.state(&acme()).await.expect("a state"))
 }
 
+/// `make prove` sets the variable.
+fn cases(everyday: u32) -> u32 {
+    if std::env::var_os("BINDERY_PROVE").is_some() { everyday * 20 } else { everyday }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(64), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn folding_all_is_folding_a_prefix_and_then_the_rest_at_every_cut(steps in steps()) {
@@ -220,7 +225,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(12), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn documents_have_the_same_bytes_at_any_size_of_commits(

@@ -52,7 +52,7 @@ fn message(call_id: &str) -> Value {
 }
 
 /// A second server on the site's data folder, with something in it exchanged.
-async fn beside(site: &Site, exchange: impl FnOnce(&mut Services)) -> Http {
+pub async fn beside(site: &Site, exchange: impl FnOnce(&mut Services)) -> Http {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     let services = site.embedded.services(site.services.config.clone()).await.expect("nothing to settle");

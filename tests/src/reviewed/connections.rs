@@ -1,12 +1,16 @@
 //! Connecting and disconnecting at the same time, and being cut off in between.
 
+use super::broken::beside;
 use super::connecting;
 use crate::engines::postgres;
 use crate::site::Site;
+use async_trait::async_trait;
 use events::{IntegrationKind, OrganizationId};
 use infra::sealing::{SealContext, Sealed, Sealer};
-use infra::storage::CredentialStore;
+use infra::storage::{CredentialStore, StoreError};
 use serde_json::json;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 const KIND: IntegrationKind = IntegrationKind::Postgres;
@@ -42,6 +46,80 @@ async fn whoever_connects_last_keeps_its_credentials_and_no_others_are_left() {
         }
         let kept: Vec<u64> = sealed_versions(&site).await;
         assert_eq!(kept, Vec::from_iter(current), "only what is in force is kept");
+    }
+}
+
+#[tokio::test]
+async fn a_disconnect_does_not_destroy_what_was_connected_meanwhile() {
+    someone_connects_during("DELETE", "/integrations/postgres").await;
+}
+
+#[tokio::test]
+async fn a_rotation_does_not_destroy_what_was_connected_meanwhile() {
+    someone_connects_during("POST", "/integrations/postgres/connect").await;
+}
+
+/// During a change that has been committed and has yet to destroy the credentials it ended.
+async fn someone_connects_during(method: &'static str, path: &'static str) {
+    let (site, engine) = (Site::start().await, postgres());
+    let owner = engine.owner(&engine.clinic());
+    let body = connecting(&owner, true);
+    site.http.post("/integrations/postgres/connect", body.clone()).await.data();
+    let (arrived, go) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let slow = beside(&site, |services| {
+        let store = services.credentials.clone();
+        services.credentials = Arc::new(SlowToShred { store, arrived: arrived.clone(), go: go.clone() });
+    })
+    .await;
+    let sent = (method == "POST").then(|| body.clone());
+    let change = tokio::spawn(async move { slow.send(method, path, sent.as_ref(), &[]).await });
+    arrived.acquire().await.expect("never closed").forget();
+    site.http.post("/integrations/postgres/connect", body).await.data();
+    go.add_permits(1);
+    change.await.expect("no panic").data();
+    let listed = site.http.get("/integrations").await;
+    let current = listed.data()[0]["connection"]["credentialVersion"].as_u64();
+    assert_eq!(sealed_versions(&site).await, Vec::from_iter(current));
+    site.http.post("/integrations/postgres/discover", json!({})).await.data();
+}
+
+/// Destroys nothing before it is told to go on.
+struct SlowToShred {
+    store: Arc<dyn CredentialStore>,
+    arrived: Arc<Semaphore>,
+    go: Arc<Semaphore>,
+}
+
+#[async_trait]
+impl CredentialStore for SlowToShred {
+    async fn put(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        version: u32,
+        sealed: &Sealed,
+    ) -> Result<bool, StoreError> {
+        self.store.put(organization, kind, version, sealed).await
+    }
+
+    async fn get(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        version: u32,
+    ) -> Result<Option<Sealed>, StoreError> {
+        self.store.get(organization, kind, version).await
+    }
+
+    async fn shred(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        through: u32,
+    ) -> Result<Vec<u32>, StoreError> {
+        self.arrived.add_permits(1);
+        self.go.acquire().await.expect("never closed").forget();
+        self.store.shred(organization, kind, through).await
     }
 }
 

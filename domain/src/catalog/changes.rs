@@ -1,6 +1,6 @@
 //! What makes two discoveries the same, and what lies between two that are not.
 
-use super::{Catalog, Field, Object, RelationshipKind};
+use super::{Catalog, Field, Object, Relationship, RelationshipKind};
 use crate::limits::CHANGES_LISTED;
 use events::integration::SchemaChanges;
 use sha2::{Digest, Sha256};
@@ -70,16 +70,43 @@ fn compare(object: &Object, old: &Object, changes: &mut SchemaChanges) {
             note(&mut changes.removed, &mut changes.removed_count, name);
         }
     }
-    let without_fields = |object: &Object| {
-        let mut bare = structure(object);
-        bare.fields.clear();
-        // A MySQL database that is named anew holds what it held; outside the default schema the name tells it.
-        bare.schema.clear();
-        bare
-    };
-    if without_fields(object) != without_fields(old) {
+    if !same_object(object, old) {
         note(&mut changes.changed, &mut changes.changed_count, object.name.clone());
     }
+}
+
+/// Everything but the columns themselves and what [`structure`] leaves out. A MySQL database that is named anew holds
+/// what it held; outside the default schema the object's name tells the schema.
+fn same_object(object: &Object, was: &Object) -> bool {
+    // By name, so that whoever adds a field is asked here.
+    let Object {
+        name,
+        schema: _,
+        table,
+        kind,
+        comment: _,
+        row_estimate: _,
+        fields: _,
+        primary_key,
+        unique_keys,
+        indexes,
+        relationships: _,
+        triggers,
+        privileges,
+    } = object;
+    *name == was.name
+        && *table == was.table
+        && *kind == was.kind
+        && *primary_key == was.primary_key
+        && *unique_keys == was.unique_keys
+        && *indexes == was.indexes
+        && belongs_to(object).eq(belongs_to(was))
+        && *triggers == was.triggers
+        && *privileges == was.privileges
+}
+
+fn belongs_to(object: &Object) -> impl Iterator<Item = &Relationship> {
+    object.relationships.iter().filter(|edge| edge.kind == RelationshipKind::BelongsTo)
 }
 
 /// `indexed` is left out: a change of it is a change of the object's keys or indexes.

@@ -29,6 +29,8 @@ impl Catalog {
             object.indexes.sort_by(|a, b| a.name.cmp(&b.name));
             name_relationships(object);
             mark_indexed(object);
+            // Grown one by one, a third of it may be empty, and a catalog stays in memory.
+            object.fields.shrink_to_fit();
         }
         self
     }
@@ -44,24 +46,22 @@ fn drop_shared_names(objects: &mut Vec<Object>) {
 }
 
 fn keep_belongs_to(catalog: &mut Catalog) {
-    let names: HashMap<String, HashSet<String>> = catalog
-        .objects
-        .iter()
-        .map(|object| (object.name.clone(), object.fields.iter().map(|field| field.name.clone()).collect()))
-        .collect();
-    let known = |object: &str, columns: &[String]| {
-        names.get(object).is_some_and(|fields| columns.iter().all(|column| fields.contains(column)))
-    };
-    for object in &mut catalog.objects {
-        let name = object.name.clone();
-        object.relationships.retain(|edge| {
+    let taken = |object: &mut Object| std::mem::take(&mut object.relationships);
+    let mut relationships: Vec<Vec<Relationship>> = catalog.objects.iter_mut().map(taken).collect();
+    let has =
+        |object: &Object, columns: &[String]| columns.iter().all(|column| object.field(column).is_some());
+    for (object, edges) in catalog.objects.iter().zip(&mut relationships) {
+        edges.retain(|edge| {
             edge.kind == RelationshipKind::BelongsTo
                 && !edge.fields.is_empty()
                 && edge.fields.len() == edge.target_fields.len()
-                && known(&name, &edge.fields)
-                && known(&edge.target, &edge.target_fields)
+                && has(object, &edge.fields)
+                && catalog.object(&edge.target).is_some_and(|target| has(target, &edge.target_fields))
         });
-        object.relationships.sort_by(|a, b| a.constraint.cmp(&b.constraint));
+        edges.sort_by(|a, b| a.constraint.cmp(&b.constraint));
+    }
+    for (object, edges) in catalog.objects.iter_mut().zip(relationships) {
+        object.relationships = edges;
     }
 }
 
@@ -87,6 +87,9 @@ fn add_has_many(catalog: &mut Catalog) {
 }
 
 fn name_relationships(object: &mut Object) {
+    if object.relationships.is_empty() {
+        return;
+    }
     let mut taken: HashSet<String> = object.fields.iter().map(|field| field.name.clone()).collect();
     taken.insert(object.name.clone());
     taken.insert(singular(&object.name));

@@ -142,13 +142,17 @@ async fn discover(context: &Context, job: &Job) -> Result<(DiscoverResponse, Dec
         request_id: context.request_id.clone(),
     };
     let decided = decide(services.log.as_ref(), Some(&services.turns), command, |state| {
-        let (catalog, root) = (&catalog, root.clone());
+        let (catalog, root) = (catalog.clone(), root.clone());
         async move {
             let before = match state.last_discovery(kind) {
                 Some(discovery) => Some(services.snapshot(&state, discovery).await?),
                 None => None,
             };
-            Ok(integration::discover(&state, kind, catalog, before.as_deref(), root, version)?)
+            // Off the threads that serve calls: a large schema is hashed and compared for half a second.
+            let decide =
+                move || integration::discover(&state, kind, &catalog, before.as_deref(), root, version);
+            let decided = tokio::task::spawn_blocking(decide).await;
+            Ok(decided.map_err(|_| Problem::internal())??)
         }
     })
     .await?;

@@ -4,6 +4,7 @@ use crate::problem::Problem;
 use crate::services::Services;
 use domain::catalog::Catalog;
 use domain::{Organization, search};
+use events::scoping::Blocked;
 use events::{IntegrationKind, OrganizationId, Seq};
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -27,8 +28,12 @@ pub struct View {
 }
 
 impl View {
-    pub fn index(&self) -> &search::Index {
-        self.index.get_or_init(|| search::Index::build(self.catalog.clone()))
+    /// Off the threads that serve calls, like everything that goes through a whole large schema.
+    pub async fn search(self: Arc<Self>, words: String, limit: usize) -> Result<Vec<search::Hit>, Problem> {
+        let searched = tokio::task::spawn_blocking(move || {
+            self.index.get_or_init(|| search::Index::build(self.catalog.clone())).query(&words, limit)
+        });
+        searched.await.map_err(|_| Problem::internal())
     }
 }
 
@@ -52,9 +57,15 @@ impl Services {
         {
             return Ok(known.clone());
         }
-        let whole = self.whole_catalog(state, kind).await?;
+        let (whole, blocked) = (self.whole_catalog(state, kind).await?, state.blocked(kind).clone());
+        let catalog = if blocked == Blocked::default() {
+            whole
+        } else {
+            let cut = tokio::task::spawn_blocking(move || Arc::new(whole.visible(&blocked))).await;
+            cut.map_err(|_| Problem::internal())?
+        };
         let view = Arc::new(View {
-            catalog: Arc::new(whole.visible(state.blocked(kind))),
+            catalog,
             schema_hash: discovery.schema_hash.clone(),
             discovered_at: discovery.discovered_at,
             schema_root: discovery.schema_root.clone(),

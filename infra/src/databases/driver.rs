@@ -2,6 +2,7 @@
 //! names: connect, introspect, execute, errors.
 
 use super::DatabaseError;
+use super::error::Fault;
 use crate::databases::dial::Dialer;
 use crate::secret::Secret;
 use async_trait::async_trait;
@@ -72,6 +73,19 @@ pub struct ReadOnlyProof {
     pub refused_with: Option<[u8; 5]>,
     /// Without the session setting the role could write: some table grants INSERT, UPDATE or DELETE.
     pub role_can_write: bool,
+}
+
+/// Puts a catalog together off the threads that serve calls: with thousands of tables it takes a second.
+///
+/// # Errors
+/// `ServerError` when this process is stopping.
+pub(super) async fn assembled(
+    work: impl FnOnce() -> Catalog + Send + 'static,
+) -> Result<Catalog, DatabaseError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| {
+        DatabaseError::new(Fault::ServerError, "The schema was not put together. Discover it again.")
+    })
 }
 
 #[async_trait]

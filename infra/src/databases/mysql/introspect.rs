@@ -15,6 +15,7 @@ use super::failure::Result as WireResult;
 use super::link::Record;
 use super::packets::{Parameter, with_length};
 use crate::databases::DatabaseError;
+use crate::databases::driver::assembled;
 use assemble::Assembly;
 use domain::catalog::Catalog;
 use domain::limits;
@@ -78,10 +79,19 @@ impl Mysql {
         let flight = self.depart(Instant::now() + limits::DISCOVERY_TIMEOUT)?;
         self.link.limit(Instant::now() + limits::DISCOVERY_TIMEOUT, limits::DISCOVERY_BUDGET_BYTES);
         let outcome = self.read_schema(progress).await;
-        self.conclude(flight, outcome).await
+        let (default_schema, assembly) = self.conclude(flight, outcome).await?;
+        assembled(move || {
+            let objects = assembly.objects();
+            Catalog { kind: IntegrationKind::Mysql, default_schema, objects }.finish()
+        })
+        .await
     }
 
-    async fn read_schema(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> WireResult<Catalog> {
+    /// The database's name and all that is known of it.
+    async fn read_schema(
+        &mut self,
+        progress: &(dyn Fn(u64) + Send + Sync),
+    ) -> WireResult<(String, Assembly)> {
         self.limit_statements(limits::DISCOVERY_TIMEOUT).await?;
         let schema = self.link.query("SELECT DATABASE()", &[]).await?;
         let schema = schema.first().map(|row| row.text(0).to_owned()).unwrap_or_default();
@@ -114,10 +124,7 @@ impl Mysql {
         assembly.add_foreign_keys(&keys, &rules);
         assembly.add_triggers(&self.of_schema(TRIGGERS, &schema).await?);
         self.limit_statements(limits::STATEMENT_TIMEOUT).await?;
-
-        let catalog =
-            Catalog { kind: IntegrationKind::Mysql, default_schema: schema, objects: assembly.objects() };
-        Ok(catalog.finish())
+        Ok((schema, assembly))
     }
 
     async fn of_schema(&mut self, query: &str, schema: &str) -> WireResult<Vec<Record>> {

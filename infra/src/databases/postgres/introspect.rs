@@ -7,6 +7,7 @@ mod types;
 use super::Postgres;
 use super::execute::{Failure, execute};
 use crate::databases::DatabaseError;
+use crate::databases::driver::assembled;
 use builder::{Builder, Column, ForeignKey, IndexRow, TableRow};
 use domain::catalog::{Catalog, Trigger};
 use domain::limits;
@@ -26,17 +27,20 @@ pub(super) async fn introspect(
 ) -> Result<Catalog, DatabaseError> {
     let deadline = Instant::now() + limits::DISCOVERY_TIMEOUT;
     let run = async |postgres: &mut Postgres| {
-        let catalog = snapshot(&postgres.client, progress).await;
+        let builder = snapshot(&postgres.client, progress).await;
         // Nothing was changed; ending the transaction also takes back its longer timeout.
         execute(&postgres.client, "ROLLBACK").await.ok();
-        catalog
+        builder
     };
-    let catalog = postgres.until(deadline, limits::DISCOVERY_BUDGET_BYTES, run).await?;
-    catalog.map_err(|failure| postgres.classify(&failure))
+    let builder = postgres.until(deadline, limits::DISCOVERY_BUDGET_BYTES, run).await?;
+    let builder = builder.map_err(|failure| postgres.classify(&failure))?;
+    let catalog = assembled(move || builder.finish()).await?;
+    progress(catalog.objects.len() as u64);
+    Ok(catalog)
 }
 
 /// All queries see the same instant, so that no column belongs to a table that is not there.
-async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, Failure> {
+async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Builder, Failure> {
     execute(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     // Without a search path the engine writes every type with its schema, which is how frozen statements name it.
     //
@@ -79,9 +83,7 @@ async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Re
         Ok(())
     })
     .await?;
-    let catalog = builder.finish();
-    progress(catalog.objects.len() as u64);
-    Ok(catalog)
+    Ok(builder)
 }
 
 async fn read_types(client: &Client) -> Result<Types, Failure> {

@@ -16,9 +16,10 @@ use tests::site::{Site, all_scopes};
 const SKILLS: usize = 50;
 
 pub struct Evaluation {
-    /// Objects, columns and foreign keys: what discovery found, and what the engine counts.
-    pub found: [u64; 3],
-    pub counted: [u64; 3],
+    /// Objects, columns, foreign keys, and objects with an index that an equality can use: what discovery found, and
+    /// what the engine counts.
+    pub found: [u64; 4],
+    pub counted: [u64; 4],
     pub reads: usize,
     pub ok: usize,
     pub not_found: usize,
@@ -43,9 +44,12 @@ pub async fn evaluate(site: &Site, engine: &Engine, name: &str, file: &Path) -> 
     let discovering = Instant::now();
     let result = discover(&http, engine.kind).await?;
     let discovery = discovering.elapsed();
-    let found = ["objectCount", "fieldCount", "edgeCount"].map(|count| result[count].as_u64().unwrap_or(0));
-
     let objects = objects(&http, engine.kind).await?;
+    let indexed = objects.iter().filter(|object| is_indexed(object)).count() as u64;
+    let [tables, columns, keys] =
+        ["objectCount", "fieldCount", "edgeCount"].map(|count| result[count].as_u64().unwrap_or(0));
+    let found = [tables, columns, keys, indexed];
+
     let mut evaluation = Evaluation {
         found,
         counted,
@@ -53,7 +57,11 @@ pub async fn evaluate(site: &Site, engine: &Engine, name: &str, file: &Path) -> 
         ok: 0,
         not_found: 0,
         failed: Vec::new(),
-        unbindable: objects.iter().filter(|object| is_unbindable(object)).map(name_of).collect(),
+        unbindable: objects
+            .iter()
+            .filter(|object| is_indexed(object) && !has_read(object))
+            .map(name_of)
+            .collect(),
         discovery,
         whole: Duration::ZERO,
     };
@@ -100,8 +108,8 @@ fn load(engine: &Engine, database: &str, file: &Path) -> Result<(), String> {
     Ok(())
 }
 
-/// Tables and views, their columns, and foreign keys, as the engine counts them.
-fn counted(engine: &Engine, database: &str) -> Result<[u64; 3], String> {
+/// The same four as in [`Evaluation::found`].
+fn counted(engine: &Engine, database: &str) -> Result<[u64; 4], String> {
     let question = match engine.kind {
         IntegrationKind::Postgres => {
             r"WITH objects AS (
@@ -112,21 +120,24 @@ fn counted(engine: &Engine, database: &str) -> Result<[u64; 3], String> {
                 (SELECT count(*) FROM pg_attribute a JOIN objects o ON o.oid = a.attrelid
                  WHERE a.attnum > 0 AND NOT a.attisdropped),
                 (SELECT count(*) FROM pg_constraint k JOIN objects o ON o.oid = k.conrelid
-                 WHERE k.contype = 'f' AND k.conparentid = 0)"
+                 WHERE k.contype = 'f' AND k.conparentid = 0),
+                (SELECT count(DISTINCT i.indrelid) FROM pg_index i JOIN objects o ON o.oid = i.indrelid
+                 JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+                 WHERE m.amname IN ('btree', 'hash') AND i.indisvalid AND i.indpred IS NULL AND i.indkey[0] > 0)"
         }
         IntegrationKind::Mysql => {
             "SELECT (SELECT count(*) FROM information_schema.tables WHERE table_schema = DATABASE()),
                 (SELECT count(*) FROM information_schema.columns WHERE table_schema = DATABASE()),
                 (SELECT count(*) FROM information_schema.referential_constraints
-                 WHERE constraint_schema = DATABASE())"
+                 WHERE constraint_schema = DATABASE()),
+                (SELECT count(DISTINCT table_name) FROM information_schema.statistics
+                 WHERE table_schema = DATABASE() AND seq_in_index = 1 AND index_type = 'BTREE')"
         }
     };
     let line = engine.try_admin_sql(database, question)?;
-    let mut counts = line.trim().split(['|', '\t']).map(str::parse);
-    match [counts.next(), counts.next(), counts.next()] {
-        [Some(Ok(objects)), Some(Ok(columns)), Some(Ok(keys))] => Ok([objects, columns, keys]),
-        _ => Err(format!("the engine counts: {line}")),
-    }
+    let counts: Result<Vec<u64>, _> = line.trim().split(['|', '\t']).map(str::parse).collect();
+    let counts = counts.ok().and_then(|counts| counts.try_into().ok());
+    counts.ok_or_else(|| format!("the engine counts: {line}"))
 }
 
 /// As the user that the generated script makes; on PostgreSQL it is run for each schema.
@@ -196,8 +207,8 @@ fn name_of(object: &Value) -> String {
     object["name"].as_str().unwrap_or_default().to_owned()
 }
 
-fn is_unbindable(object: &Value) -> bool {
-    !has_read(object) && fields(object).any(|field| field["indexed"] != "none")
+fn is_indexed(object: &Value) -> bool {
+    fields(object).any(|field| field["indexed"] != "none")
 }
 
 /// The column to read by: the first that is unique, else the first that leads an index.

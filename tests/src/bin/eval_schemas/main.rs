@@ -29,8 +29,18 @@ async fn main() -> ExitCode {
     let rates = [("BINDERY_RATE_PER_KEY", "1000000"), ("BINDERY_RATE_PER_ORGANIZATION", "1000000")];
     let site = Site::start_with(&rates).await;
     println!(
-        "{:<30} {:>7} {:>7} {:>5} {:>5} {:>5} {:>9} {:>6} {:>10} {:>8}",
-        "schema", "objects", "columns", "keys", "reads", "ok", "not_found", "failed", "discover s", "all s"
+        "{:<30} {:>7} {:>7} {:>5} {:>7} {:>5} {:>5} {:>9} {:>6} {:>10} {:>8}",
+        "schema",
+        "objects",
+        "columns",
+        "keys",
+        "indexed",
+        "reads",
+        "ok",
+        "not_found",
+        "failed",
+        "discover s",
+        "all s"
     );
     let mut failures = 0;
     for (kind, file) in files {
@@ -66,9 +76,9 @@ fn report(schema: &str, done: Result<Evaluation, String>) -> usize {
             return 1;
         }
     };
-    let [objects, columns, keys] = done.found;
+    let [objects, columns, keys, indexed] = done.found;
     println!(
-        "{schema:<30} {objects:>7} {columns:>7} {keys:>5} {:>5} {:>5} {:>9} {:>6} {:>10.2} {:>8.1}",
+        "{schema:<30} {objects:>7} {columns:>7} {keys:>5} {indexed:>7} {:>5} {:>5} {:>9} {:>6} {:>10.2} {:>8.1}",
         done.reads,
         done.ok,
         done.not_found,

@@ -3,6 +3,7 @@
 # beside it wrk posts the call to the server, whose CPU time and memory are read from /proc.
 #
 #   BENCH_SECONDS=10            of each measurement
+#   BENCH_ROUNDS=3              each floor and call in turn; the round with the middle ratio is printed
 #   LISTEN=HOST:PORT            instead of 127.0.0.1:8480
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,6 +11,7 @@ cd "$(dirname "$0")/.."
 DIR="$PWD/var/bench"
 LISTEN=${LISTEN:-127.0.0.1:8480}
 BENCH_SECONDS=${BENCH_SECONDS:-10}
+BENCH_ROUNDS=${BENCH_ROUNDS:-3}
 export BINDERY_URL="http://$LISTEN"
 # One key makes all calls, so its rate limit is lifted.
 export BINDERY_RATE_PER_KEY=1000000 BINDERY_RATE_PER_ORGANIZATION=1000000
@@ -114,16 +116,29 @@ awk -v started="$started" -v healthy="$healthy" -v answered="$answered" -v memor
     'BEGIN {printf "first health answer after %.0f ms, first live call after %.0f ms, resident %s MiB\n",
         (healthy - started) * 1000, (answered - started) * 1000, memory}'
 
-say "$BENCH_SECONDS s for each figure; latencies in ms, CPU in µs of the server for each call"
+# round CLIENTS: one floor and one call: the ratio, then what is printed of them.
+round() {
+    local measured floor_rate floor_mean floor_p99 rate p50 p99 cpu
+    measured=$(floor "$1")
+    read -r floor_rate floor_mean floor_p99 <<<"$measured"
+    measured=$(ours "$1")
+    read -r rate p50 p99 cpu <<<"$measured"
+    awk -v ours="$rate" -v floor="$floor_rate" 'BEGIN {printf "%.2f ", ours / floor}'
+    echo "$floor_rate $floor_mean $floor_p99 $rate $p50 $p99 $cpu $(memory_mib VmRSS)"
+}
+
+rounds() {
+    local round
+    for ((round = 0; round < BENCH_ROUNDS; round++)); do round "$1"; done
+}
+
+say "$BENCH_SECONDS s for each figure, the middle of $BENCH_ROUNDS; latencies in ms, CPU in µs of the server for each call"
 row='%-8s %10s %8s %8s   %10s %8s %8s %8s %9s %8s\n'
 # shellcheck disable=SC2059 # the row is the format
 printf "$row" clients 'floor/s' mean p99 'bindery/s' p50 p99 CPU 'RSS MiB' ratio
 for clients in 1 8 32; do
-    measured=$(floor "$clients")
-    read -r floor_rate floor_mean floor_p99 <<<"$measured"
-    measured=$(ours "$clients")
-    read -r rate p50 p99 cpu <<<"$measured"
-    # shellcheck disable=SC2059
-    printf "$row" "$clients" "$floor_rate" "$floor_mean" "$floor_p99" "$rate" "$p50" "$p99" "$cpu" "$(memory_mib VmRSS)" \
-        "$(awk -v ours="$rate" -v floor="$floor_rate" 'BEGIN {printf "%.2f", ours / floor}')"
+    middle=$(rounds "$clients" | sort -n | sed -n "$(((BENCH_ROUNDS + 1) / 2))p")
+    read -r ratio measured <<<"$middle"
+    # shellcheck disable=SC2059,SC2086 # the row is the format, each figure a column
+    printf "$row" "$clients" $measured "$ratio"
 done

@@ -71,7 +71,10 @@ impl Run<'_> {
             }
         };
         match repeats {
-            Some(repeats) if repeats.is_repeatable() => repeats.once(services, deadline, run, body).await,
+            // Boxed, so that a read is not moved with room for a write.
+            Some(repeats) if repeats.is_repeatable() => {
+                Box::pin(repeats.once(services, deadline, run, body)).await
+            }
             Some(_) | None => {
                 let answer = run().await;
                 answer.our_fault().map_or_else(|| Ok(body(&answer)), Err)

@@ -142,11 +142,12 @@ impl Pools {
     ) -> Result<(), DatabaseError> {
         checkout.breaker().admit(Instant::now())?;
         checkout.make_room().await;
-        let opened = async {
+        // Boxed, because it is rare and holds whole handshakes: in line, every call would be moved with room for two.
+        let opened = Box::pin(async {
             let credentials = source().await?;
             let opened = self.drivers.open(key.kind, &credentials, session).await;
             opened.map_err(|failed| failed.error)
-        };
+        });
         let opened = match timeout_at(deadline.into(), opened).await {
             Ok(opened) => opened,
             Err(_elapsed) => Err(DatabaseError::new(

@@ -23,7 +23,6 @@ pub struct SealContext {
 pub enum Purpose {
     Credentials,
     IdempotentAnswer,
-    WriteAnswer,
 }
 
 impl Purpose {
@@ -31,7 +30,6 @@ impl Purpose {
         match self {
             Purpose::Credentials => "credentials",
             Purpose::IdempotentAnswer => "idempotent_answer",
-            Purpose::WriteAnswer => "write_answer",
         }
     }
 }

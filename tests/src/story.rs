@@ -6,67 +6,15 @@ use crate::http::{Answer, Http};
 use events::IntegrationKind;
 use serde_json::{Value, json};
 
+mod teller;
+pub use teller::Teller;
+
 /// What is left to try by hand.
 pub struct Told {
     pub agent: String,
     /// Its id or its tool name.
     pub skill: String,
     pub arguments: Value,
-}
-
-/// Prints each request and a short answer, or nothing.
-pub struct Teller {
-    pub aloud: bool,
-}
-
-/// A characters' width that a terminal shows without wrapping twice.
-const SHOWN: usize = 220;
-
-impl Teller {
-    fn chapter(&self, text: &str) {
-        if self.aloud {
-            println!("\n── {text}");
-        }
-    }
-
-    fn remark(&self, text: &str) {
-        if self.aloud {
-            println!("   {text}");
-        }
-    }
-
-    fn request(&self, method: &str, path: &str, body: Option<&Value>) {
-        if !self.aloud {
-            return;
-        }
-        println!("   → {method} /api/v1{path}");
-        if let Some(body) = body {
-            println!("     {}", short(&without_secrets(body).to_string()));
-        }
-    }
-
-    fn answer(&self, answer: &Answer, shown: &str) {
-        if self.aloud {
-            println!("   ← {} {}", answer.status, short(shown));
-        }
-    }
-}
-
-fn short(text: &str) -> String {
-    let mut cut: String = text.chars().take(SHOWN).collect();
-    if cut.len() < text.len() {
-        cut.push('…');
-    }
-    cut
-}
-
-fn without_secrets(body: &Value) -> Value {
-    let mut body = body.clone();
-    if let Some(credentials) = body.get_mut("credentials").and_then(Value::as_object_mut) {
-        credentials.insert("password".to_owned(), "(hidden)".into());
-        credentials.insert("ca_pem".to_owned(), "(the private CA)".into());
-    }
-    body
 }
 
 /// The story of one database.

@@ -42,7 +42,6 @@ pub async fn another_organization_connection_version_or_purpose_does_not_open_it
         SealContext { connection: "mysql".into(), ..context() },
         SealContext { version: 2, ..context() },
         SealContext { purpose: Purpose::IdempotentAnswer, ..context() },
-        SealContext { purpose: Purpose::WriteAnswer, ..context() },
         // The same letters, cut elsewhere.
         SealContext { organization: "acmep".into(), connection: "ostgres".into(), ..context() },
     ];

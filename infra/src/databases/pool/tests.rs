@@ -33,34 +33,34 @@ const UNUSED: &str = "the pool does not run statements";
 #[async_trait]
 impl Connection for Fake {
     fn server(&self) -> ServerInfo {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     fn is_usable(&self) -> bool {
         self.usable.load(Ordering::SeqCst)
     }
     async fn read(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Rows, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn write(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Written, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn introspect(&mut self, _: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn explain(&mut self, _: &Statement) -> Result<Plan, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn count_objects(&mut self) -> Result<u64, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn probe_read(&mut self) -> Result<Option<String>, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn prove_read_only(&mut self) -> Result<ReadOnlyProof, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn ping(&mut self) -> Result<Duration, DatabaseError> {
-        unimplemented!("{UNUSED}")
+        unreachable!("{UNUSED}")
     }
     async fn close(self: Box<Self>) {
         if let Some(closing) = &self.closing {

@@ -85,3 +85,21 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
 pub const MANAGEMENT_CONNECTIONS: usize = 2;
 /// Discoveries that run in one process at once: each may hold a whole schema in memory.
 pub const DISCOVERIES_MAX: usize = 4;
+
+/// One attempt of a call to AWS, from its dial to its answer. DynamoDB and KMS answer in 10 ms; beyond this the
+/// packet or the host is lost and another attempt is faster.
+pub const AWS_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(400);
+/// A call to AWS with all its attempts: a caller hears silence meanwhile.
+pub const AWS_OPERATION_TIMEOUT: Duration = Duration::from_millis(1500);
+pub const AWS_ATTEMPTS: u32 = 3;
+/// The first wait between attempts is drawn below this, the next below its double.
+pub const AWS_BACKOFF: Duration = Duration::from_millis(50);
+/// A warm function confirms an organization's head when it was last confirmed longer ago than this.
+pub const HEAD_FRESH: Duration = Duration::from_secs(5);
+/// How long the state in memory is served after its head was last confirmed, when the log cannot be reached. Beyond
+/// that a revoked key might be taken.
+pub const HEAD_TRUSTED: Duration = Duration::from_secs(60);
+/// How long an unwrapped data key stays in memory.
+pub const DATA_KEY_KEPT: Duration = Duration::from_secs(300);
+/// Bytes of an artefact that DynamoDB holds; larger ones go to S3.
+pub const ARTEFACT_INLINE_BYTES: usize = 64 * 1024;

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 macro_rules! scopes {
     ($($variant:ident = $text:literal),* $(,)?) => {
@@ -71,6 +72,8 @@ pub struct Endpoint {
     /// Codes beyond those of every endpoint.
     pub problems: &'static [Code],
     pub repeat: Repeat,
+    /// The Lambda that serves it.
+    pub function: Function,
     pub handle: fn(Context) -> Handled,
 }
 
@@ -92,6 +95,57 @@ pub enum Repeat {
     Answered,
     /// The endpoint keeps its own record, because it must be durable before a statement is sent.
     Own,
+}
+
+/// What a Lambda is given: a role with these grants and no others, memory and time.
+#[derive(Clone, Copy, Debug)]
+pub struct Function {
+    pub grants: &'static [Grant],
+    /// CPU grows with it: 1,769 MB are one core.
+    pub memory_mb: u32,
+    pub timeout: Duration,
+}
+
+/// What a function may do beyond what every endpoint may: read the log and its views, and know the keys that API
+/// keys are checked with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grant {
+    /// Put commits and move heads. Nobody may change or remove a commit.
+    Append,
+    /// Discovered schemas.
+    ReadArtefacts,
+    WriteArtefacts,
+    /// Put sealed credentials; a new data key, and never one that exists.
+    SealCredentials,
+    /// Read sealed credentials and unwrap their data keys. Only functions that dial have it.
+    OpenCredentials,
+    /// Delete sealed credentials.
+    ShredCredentials,
+    /// Keep sealed answers of requests that may be repeated, and open them.
+    KeepAnswers,
+    /// Ask for discoveries and look how far they are.
+    Discoveries,
+    /// Reach customers' databases.
+    Dial,
+}
+
+impl Function {
+    /// Reads the log.
+    pub const READ: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(10) };
+    /// Changes configuration.
+    pub const CHANGE: Function =
+        Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };
+    /// Waits for another function.
+    pub const WAIT: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(25) };
+    /// Talks to a customer's database for as long as the gateway waits.
+    pub const DIAL: Function =
+        Function { grants: &[Grant::Dial], memory_mb: 512, timeout: Duration::from_secs(28) };
+    /// Runs statements while a caller waits: a core of its own for TLS and the answer.
+    pub const CALL: Function = Function {
+        grants: &[Grant::Dial, Grant::OpenCredentials],
+        memory_mb: 1769,
+        timeout: Duration::from_secs(28),
+    };
 }
 
 pub struct QueryParameter {

@@ -1,5 +1,7 @@
 //! The outside world, in parts that do not know each other.
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod databases;
 pub mod sealing;
 pub mod secret;

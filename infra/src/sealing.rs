@@ -76,4 +76,6 @@ pub enum SealError {
 pub trait Sealer: Send + Sync {
     async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, SealError>;
     async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError>;
+    /// Wipes data keys that are kept for this context. To be called when its record was replaced or destroyed.
+    fn forget(&self, _context: &SealContext) {}
 }

@@ -5,6 +5,8 @@ pub mod chain;
 pub mod conformance;
 #[cfg(test)]
 mod cqrs;
+#[cfg(feature = "aws")]
+pub mod dynamodb;
 pub mod snapshots;
 pub mod sqlite;
 
@@ -176,6 +178,48 @@ pub trait AnswerStore: Send + Sync {
     async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
     /// Forgets answers whose time was over before this instant. What runs or is in doubt stays.
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;
+}
+
+/// A discovery that outlives the request that asked for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiscoveryJob {
+    pub id: String,
+    pub organization: OrganizationId,
+    pub kind: IntegrationKind,
+    /// Of the connection it reads.
+    pub credential_version: u32,
+    /// What its commit is remembered under, and in whose name it is made.
+    pub command_id: CommandId,
+    pub actor: Actor,
+    pub request_id: RequestId,
+    pub requested_at: Timestamp,
+    pub progress: DiscoveryProgress,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum DiscoveryProgress {
+    /// Tables read so far.
+    Running { tables: u64 },
+    /// The whole answer as JSON, a success or a problem.
+    Ended { answer: serde_json::Value },
+}
+
+/// Discoveries, known to every process.
+#[async_trait]
+pub trait DiscoveryStore: Send + Sync {
+    /// Keeps a job that runs, unless one runs already for the same organization, kind and credential version and has
+    /// given a sign of life: then answers with that one. At most one runs at a time.
+    async fn join_or_start(&self, job: DiscoveryJob) -> Result<DiscoveryJob, StoreError>;
+    async fn get(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        id: &str,
+    ) -> Result<Option<DiscoveryJob>, StoreError>;
+    /// A sign of life. False when the job has ended already, or was given up.
+    async fn advance(&self, job: &DiscoveryJob, tables: u64) -> Result<bool, StoreError>;
+    /// Ends it, once.
+    async fn end(&self, job: &DiscoveryJob, answer: serde_json::Value) -> Result<(), StoreError>;
 }
 
 /// Finished slots that a later write makes void: those whose key starts with `prefix`, but for `except`.

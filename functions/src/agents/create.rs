@@ -2,7 +2,7 @@
 
 use super::{AgentItem, item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::random;
@@ -32,6 +32,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[201],
     problems: &[],
     repeat: Repeat::Answered,
+    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

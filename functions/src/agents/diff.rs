@@ -2,7 +2,7 @@
 
 use super::{CompiledConfig, compiled, compiled_draft};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
@@ -54,6 +54,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

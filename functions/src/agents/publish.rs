@@ -2,7 +2,7 @@
 
 use super::{VersionItem, version_item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::random;
@@ -33,6 +33,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[201],
     problems: &[Code::PublishBlocked, Code::NothingToPublish],
     repeat: Repeat::Answered,
+    function: Function {
+        grants: &[Grant::Append, Grant::ReadArtefacts, Grant::KeepAnswers],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /agents/{agentId}/prepublish-report`: what a publish would put in front of callers.
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use domain::Organization;
@@ -71,6 +71,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::ReadArtefacts], ..Function::READ },
     handle: handler!(handle),
 };
 

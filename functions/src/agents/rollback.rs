@@ -2,7 +2,7 @@
 
 use super::{VersionItem, version_item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::agent;
@@ -29,6 +29,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::PublishBlocked],
     repeat: Repeat::Answered,
+    function: Function {
+        grants: &[Grant::Append, Grant::ReadArtefacts, Grant::KeepAnswers],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /events`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::pages::Pagination;
 use crate::problem::{Code, Problem};
@@ -51,6 +51,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -2,7 +2,7 @@
 
 use super::credentials::{CredentialsBody, endpoint_of};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::integration;
@@ -43,6 +43,16 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::SslmodeNotAllowed, Code::ConnectionFailed],
     repeat: Repeat::Answered,
+    function: Function {
+        grants: &[
+            Grant::Dial,
+            Grant::Append,
+            Grant::SealCredentials,
+            Grant::ShredCredentials,
+            Grant::KeepAnswers,
+        ],
+        ..Function::DIAL
+    },
     handle: handler!(handle),
 };
 

@@ -2,7 +2,7 @@
 
 use super::scoping_patch::QuarantinedItem;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::integration;
@@ -30,6 +30,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::IntegrationNotConnected, Code::StaleVersion],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Append, Grant::ShredCredentials], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

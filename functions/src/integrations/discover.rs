@@ -4,7 +4,7 @@ use super::running::Job;
 use super::scoping_patch::QuarantinedItem;
 use crate::body::schema;
 use crate::decide::{Command, Decided, decide};
-use crate::endpoint::{Context, Endpoint, POSITION, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, POSITION, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::integration;
@@ -53,6 +53,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
         Code::ConnectionFailed,
     ],
     repeat: Repeat::Answered,
+    function: Function { grants: &[Grant::Discoveries, Grant::KeepAnswers], ..Function::WAIT },
     handle: handler!(handle),
 };
 

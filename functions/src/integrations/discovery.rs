@@ -2,7 +2,7 @@
 
 use super::running::Job;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use http::Method;
@@ -53,6 +53,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Discoveries], ..Function::READ },
     handle: handler!(handle),
 };
 

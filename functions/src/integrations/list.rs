@@ -1,7 +1,7 @@
 //! `GET /integrations`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use domain::integration::Integration;
@@ -65,6 +65,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /integrations/{kind}/objects`: the schema as summaries.
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::catalog::{Object, ObjectKind};
@@ -38,6 +38,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::NotDiscovered],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::ReadArtefacts], ..Function::READ },
     handle: handler!(handle),
 };
 

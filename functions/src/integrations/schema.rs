@@ -1,7 +1,7 @@
 //! `GET /integrations/{kind}/schema`: the normalized catalog, paged by object.
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::pages::Pagination;
 use crate::problem::{Code, Problem};
@@ -122,6 +122,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::NotDiscovered],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::ReadArtefacts], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /integrations/{kind}/scoping`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::scoping;
@@ -21,6 +21,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `PATCH /integrations/{kind}/scoping`: acts at once on live traffic.
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::scoping::{self, Patch};
@@ -73,6 +73,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::UnknownScopingTarget, Code::StaleVersion],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Append, Grant::ReadArtefacts], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /integrations/{kind}/sql/scripts`: SQL that an administrator runs to make least-privilege users.
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::random;
@@ -68,6 +68,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

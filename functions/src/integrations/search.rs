@@ -1,7 +1,7 @@
 //! `GET /integrations/{kind}/search`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::search::Hit;
@@ -57,6 +57,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::NotDiscovered],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::ReadArtefacts], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -2,7 +2,7 @@
 
 use super::credentials::CredentialsBody;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use http::Method;
@@ -29,6 +29,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::UnknownIntegrationKind, Code::SslmodeNotAllowed],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Dial], ..Function::DIAL },
     handle: handler!(handle),
 };
 

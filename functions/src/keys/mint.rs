@@ -3,7 +3,7 @@
 use super::{MintedItem, item};
 use crate::body::schema;
 use crate::decide::Decided;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::{clock, key_text};
@@ -40,6 +40,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[201],
     problems: &[],
     repeat: Repeat::Answered,
+    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

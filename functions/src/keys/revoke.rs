@@ -2,7 +2,7 @@
 
 use super::{KeyItem, item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use domain::key;
@@ -22,6 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Append], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

@@ -2,7 +2,7 @@
 
 use super::MintedItem;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::{clock, key_text};
@@ -37,6 +37,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[201],
     problems: &[Code::KeyEnded],
     repeat: Repeat::Answered,
+    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

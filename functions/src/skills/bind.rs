@@ -2,7 +2,7 @@
 
 use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::random;
@@ -111,6 +111,16 @@ pub static ENDPOINT: Endpoint = Endpoint {
         Code::KeyNotUnique,
     ],
     repeat: Repeat::Answered,
+    function: Function {
+        grants: &[
+            Grant::Dial,
+            Grant::Append,
+            Grant::ReadArtefacts,
+            Grant::OpenCredentials,
+            Grant::KeepAnswers,
+        ],
+        ..Function::DIAL
+    },
     handle: handler!(handle),
 };
 

@@ -2,7 +2,7 @@
 
 use super::wire::SkillItem;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
@@ -20,6 +20,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[], ..Function::READ },
     handle: handler!(handle),
 };
 

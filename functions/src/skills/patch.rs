@@ -3,7 +3,7 @@
 use super::bind::OrderByRequest;
 use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use crate::services::Services;
@@ -55,6 +55,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
         Code::IntegrationNotConnected,
     ],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Append, Grant::ReadArtefacts], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

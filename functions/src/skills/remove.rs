@@ -1,7 +1,7 @@
 //! `DELETE /agents/{agentId}/skills/{skillId}`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::skill;
@@ -32,6 +32,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::StaleVersion],
     repeat: Repeat::Harmless,
+    function: Function { grants: &[Grant::Append], ..Function::CHANGE },
     handle: handler!(handle),
 };
 

@@ -4,7 +4,7 @@ use super::execute::CallRequest;
 use super::outcome::CallResponse;
 use super::run::Run;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
@@ -23,6 +23,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Own,
+    function: Function {
+        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers],
+        ..Function::CALL
+    },
     handle: handler!(handle),
 };
 

@@ -1,0 +1,91 @@
+//! The tables, declared once: the template that deploys them and the tests that make them follow from this list.
+
+/// Every table's partition and sort key, both strings. One partition holds what belongs to one organization.
+pub const PARTITION: &str = "organization";
+pub const SORT: &str = "item";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Table {
+    pub name: TableName,
+    /// The attribute with the second after which DynamoDB may delete an item.
+    pub expires: Option<&'static str>,
+    /// New images go to a stream.
+    pub stream: bool,
+    /// Point-in-time recovery. Never for what must be destroyed for good.
+    pub backed_up: bool,
+    /// The deployment cannot delete it.
+    pub protected: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TableName {
+    /// `C#<seq, 20 digits>`: the log. Nothing but puts.
+    Commits,
+    /// `HEAD`, `K#<command id>`, and one item for each API key that leads to its organization.
+    Heads,
+    /// Folded documents and the checkpoint that says how far they go.
+    Views,
+    /// Sealed credentials by kind and version.
+    Credentials,
+    /// Sealed answers of requests that may be repeated.
+    Answers,
+    /// Content-addressed bytes up to 64 KB; larger ones are in the bucket.
+    Artefacts,
+    /// Discoveries that were asked for, run, or ended.
+    Discoveries,
+}
+
+pub const TABLES: &[Table] = &[
+    Table { name: TableName::Commits, expires: None, stream: true, backed_up: true, protected: true },
+    Table {
+        name: TableName::Heads,
+        expires: Some("expires"),
+        stream: true,
+        backed_up: true,
+        protected: true,
+    },
+    Table { name: TableName::Views, expires: None, stream: false, backed_up: false, protected: false },
+    Table { name: TableName::Credentials, expires: None, stream: false, backed_up: false, protected: true },
+    Table {
+        name: TableName::Answers,
+        expires: Some("expires"),
+        stream: false,
+        backed_up: false,
+        protected: true,
+    },
+    Table { name: TableName::Artefacts, expires: None, stream: false, backed_up: true, protected: true },
+    Table {
+        name: TableName::Discoveries,
+        expires: Some("expires"),
+        stream: true,
+        backed_up: false,
+        protected: false,
+    },
+];
+
+impl TableName {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TableName::Commits => "commits",
+            TableName::Heads => "heads",
+            TableName::Views => "views",
+            TableName::Credentials => "credentials",
+            TableName::Answers => "answers",
+            TableName::Artefacts => "artefacts",
+            TableName::Discoveries => "discoveries",
+        }
+    }
+}
+
+/// The names of one deployment: `<prefix>-<table>`, and the bucket, whose name no other account may have.
+#[derive(Clone, Debug)]
+pub struct Names {
+    pub prefix: String,
+    pub bucket: String,
+}
+
+impl Names {
+    pub fn table(&self, table: TableName) -> String {
+        format!("{}-{}", self.prefix, table.as_str())
+    }
+}

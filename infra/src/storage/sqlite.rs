@@ -184,6 +184,22 @@ impl EventLog for SqliteStore {
         verify::verify(&self.readers, organization).await
     }
 
+    async fn beyond(
+        &self,
+        organization: &OrganizationId,
+        seq: Seq,
+        within: Duration,
+    ) -> Result<Seq, StoreError> {
+        let mut news = self.warm.news();
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let head = self.state(organization).await?.head;
+            if head > seq || tokio::time::timeout_at(deadline, news.changed()).await.is_err() {
+                return Ok(head);
+            }
+        }
+    }
+
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(unavailable)?;
         let heads = reader::heads(&mut connection).await?;

@@ -9,12 +9,12 @@
 //! item on condition that there is none, so whichever lands second is cancelled as a whole. For the same reason an
 //! attempt that lands after this function has given up appends nothing that a repetition would append again.
 
-use super::DynamoStore;
 use super::errors::{Failure, Reason};
-use super::items::{self, Item, number};
+use super::items::{self, Item, number, text};
 use super::memory::Tip;
 use super::reader::{self, HEAD, KEY, ORGANIZATIONS, Remembered};
 use super::tables::{SORT, TableName};
+use super::{DynamoStore, backoff};
 use crate::storage::chain::{self, Head, Row};
 use crate::storage::judging::{foreign_key, judge, minted};
 use crate::storage::{AppendError, Commit, Committed, StoreError, replay};
@@ -115,14 +115,14 @@ impl DynamoStore {
         }
     }
 
-    /// Before a transaction is tried again, at random below a bound that doubles.
+    /// Before a transaction is tried again.
     async fn wait(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), StoreError> {
-        let bound = self.patience.backoff * 2_u32.pow(attempts.failed.min(6));
+        let wait = backoff(self.patience.backoff, attempts.failed);
         attempts.failed += 1;
-        if attempts.answered.elapsed() + bound > self.patience.operation {
+        if attempts.answered.elapsed() + wait > self.patience.operation {
             return Err(failure.into());
         }
-        tokio::time::sleep(bound.mul_f64(jitter())).await;
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 
@@ -193,14 +193,14 @@ impl DynamoStore {
         });
         puts.push(absent(heads()).set_item(Some(command_item(organization, command, prepared))));
         for key in &prepared.keys {
-            let leads = [("owner", reader::owner(organization))];
+            let leads = [("owner", text(organization.as_str()))];
             puts.push(
                 heads()
                     .set_item(Some(items::item(&reader::key_partition(key), KEY, leads)))
                     .condition_expression("attribute_not_exists(#sort) OR #owner = :owner")
                     .expression_attribute_names("#sort", SORT)
                     .expression_attribute_names("#owner", "owner")
-                    .expression_attribute_values(":owner", reader::owner(organization)),
+                    .expression_attribute_values(":owner", text(organization.as_str())),
             );
         }
         if head.seq == Seq(0) {
@@ -234,16 +234,6 @@ fn command_item(organization: &OrganizationId, command: &CommandId, prepared: &P
             ("expires", number(row.recorded_at.as_second().saturating_add(kept))),
         ],
     )
-}
-
-/// Between 0 and 1.
-fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness everybody waits as long as they may.
-    if getrandom::fill(&mut bytes).is_err() {
-        return 1.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 /// A commit that was judged, stamped and folded behind a tip; nothing of it is written yet.

@@ -40,8 +40,8 @@ const CONTENDED: Duration = Duration::from_secs(5);
 /// The attempts of one append.
 struct Attempts {
     started: Instant,
-    /// When the store last answered; a failure is only given up on when it has not for `operation`.
-    answered: Instant,
+    /// When the service last judged a transaction; after `operation` of silence and excuses the append gives up.
+    judged: Instant,
     failed: u32,
     /// The hashes that were sent: a commit that bears one of them is this call's own.
     sent: Vec<[u8; 32]>,
@@ -54,26 +54,21 @@ impl DynamoStore {
         // Whoever has waited for as long as a store may be silent goes ahead without.
         let _turn = tokio::time::timeout(self.patience.operation, turn.lock()).await.ok();
         let now = Instant::now();
-        let mut attempts = Attempts { started: now, answered: now, failed: 0, sent: Vec::new() };
-        let mut tip = match self.memory.get(&organization) {
-            Some(tip) => tip,
-            None => self.confirmed(&organization).await?,
+        let mut attempts = Attempts { started: now, judged: now, failed: 0, sent: Vec::new() };
+        let (mut tip, mut confirmed) = match self.memory.get(&organization) {
+            Some(tip) => (tip, false),
+            None => (self.confirmed(&organization).await?, true),
         };
         loop {
             let prepared = match Prepared::new(&tip, commit.clone()) {
                 Ok(prepared) => prepared,
-                Err(refused) => {
-                    // Before anything is refused: the command may have happened, and memory may be old.
-                    if let Some(found) = self.found(&commit, &attempts).await? {
-                        return Ok(found);
-                    }
-                    let now = self.confirmed(&organization).await?;
-                    if now.head == tip.head {
-                        return Err(refused);
-                    }
-                    tip = now;
+                // Nothing is refused on memory alone.
+                Err(_) if !confirmed => {
+                    (tip, confirmed) = (self.confirmed(&organization).await?, true);
                     continue;
                 }
+                // Whatever it asks for and expects now, the command may have happened.
+                Err(refused) => return self.found(&commit, &attempts).await?.ok_or(refused),
             };
             let asked = Instant::now();
             attempts.sent.push(prepared.row.hash);
@@ -84,7 +79,7 @@ impl DynamoStore {
                     return Ok(Committed { events: prepared.events, replayed: false, state: tip.state });
                 }
                 Err(Failure::Cancelled(reasons)) => {
-                    attempts.answered = Instant::now();
+                    attempts.judged = Instant::now();
                     if let Some(found) = self.found(&commit, &attempts).await? {
                         return Ok(found);
                     }
@@ -92,8 +87,8 @@ impl DynamoStore {
                         return Err(foreign_key(key));
                     }
                     let now = self.confirmed(&organization).await?;
-                    if now.head == tip.head {
-                        // HEAD is where it was read, so the commit's place is taken by one that it does not know.
+                    if now.head == tip.head && reasons.first() == Some(&Reason::Condition) {
+                        // The commit's place is taken by one that HEAD does not know.
                         let seq = Seq(tip.head.seq.0 + 1);
                         let reason = "a commit stands behind the head".to_owned();
                         return Err(StoreError::Corrupt { seq, reason }.into());
@@ -102,7 +97,7 @@ impl DynamoStore {
                         let reason = "too many others append at the same time".to_owned();
                         return Err(StoreError::Unavailable(reason).into());
                     }
-                    tip = now;
+                    (tip, confirmed) = (now, true);
                 }
                 Err(Failure::Refused(reason)) => return Err(StoreError::Unavailable(reason).into()),
                 Err(failure @ (Failure::Busy(_) | Failure::Lost(_))) => {
@@ -119,7 +114,7 @@ impl DynamoStore {
     async fn wait(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), StoreError> {
         let wait = backoff(self.patience.backoff, attempts.failed);
         attempts.failed += 1;
-        if attempts.answered.elapsed() + wait > self.patience.operation {
+        if attempts.judged.elapsed() + wait > self.patience.operation {
             return Err(failure.into());
         }
         tokio::time::sleep(wait).await;

@@ -9,6 +9,7 @@ use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
+use infra::peppers::OnePepper;
 use infra::sealing::key_file::KeyFileSealer;
 use infra::storage::EventLog;
 use infra::storage::snapshots::Snapshots;
@@ -68,7 +69,7 @@ impl Embedded {
             tasks: Default::default(),
             turns: Keyed::new(1),
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
-            pepper: self.pepper(),
+            peppers: Arc::new(OnePepper::new(self.pepper())),
             cursor_key: self.sealer.derive("cursors"),
             hash_key: self.sealer.derive("keyed-hashes"),
             organizations_by_key: Default::default(),

@@ -1,5 +1,7 @@
 //! What stands in for AWS on one machine: servers on loopback that end with this process, however it ends.
 
+use aws_config::{Region, SdkConfig};
+use aws_sdk_kms::config::Credentials;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -25,6 +27,16 @@ pub fn dynamodb() -> &'static Emulator {
 pub fn moto() -> &'static Emulator {
     static RUNNING: OnceLock<Emulator> = OnceLock::new();
     RUNNING.get_or_init(|| start("py/bin/moto_server", &["-p"]))
+}
+
+/// How a server on loopback is reached, with the limits of the real service: emulators take any credentials.
+pub async fn sdk_config(url: &str) -> SdkConfig {
+    crate::aws::loader()
+        .region(Region::from_static("eu-central-1"))
+        .credentials_provider(Credentials::new("emulator", "emulator", None, None, "emulator"))
+        .endpoint_url(url)
+        .load()
+        .await
 }
 
 /// A program in the folder that `scripts/aws_tools.sh` fills.

@@ -3,8 +3,12 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod databases;
+mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]
 pub mod emulators;
+pub mod peppers;
 pub mod sealing;
 pub mod secret;
+#[cfg(feature = "aws")]
+pub mod service_keys;
 pub mod storage;

@@ -1,3 +1,75 @@
 //! The backend on AWS: the log and what stands beside it in DynamoDB, large artefacts in S3.
 
+#[cfg(any(test, feature = "conformance"))]
+mod create;
+mod errors;
+mod items;
 pub mod tables;
+
+#[cfg(any(test, feature = "conformance"))]
+pub use create::create_tables;
+
+use aws_config::SdkConfig;
+use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, HEAD_FRESH, HEAD_TRUSTED};
+use std::sync::Arc;
+use std::time::Duration;
+use tables::Names;
+
+/// One deployment's tables and bucket, as one process sees them.
+pub struct DynamoStore {
+    client: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
+    names: Names,
+    /// Tells this process's running answers from those that another one left behind.
+    process: String,
+    /// A running answer whose process gave no sign for this long was left behind.
+    lease: Duration,
+    patience: Patience,
+}
+
+/// How long is waited, and what is still believed meanwhile. Tests shorten it.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Without any answer of the store an append gives up after this.
+    operation: Duration,
+    /// The first wait before a transaction is tried again is drawn below this, the next below its double.
+    backoff: Duration,
+    /// The state in memory is served without asking when its head was confirmed no longer ago than this.
+    fresh: Duration,
+    /// The same while the log cannot be reached.
+    trusted: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            operation: AWS_OPERATION_TIMEOUT,
+            backoff: AWS_BACKOFF,
+            fresh: HEAD_FRESH,
+            trusted: HEAD_TRUSTED,
+        }
+    }
+}
+
+/// A function runs for 15 minutes at most: what it began and did not end by then, nobody will end.
+const LEASE: Duration = Duration::from_secs(15 * 60);
+
+impl DynamoStore {
+    /// Sends nothing: a function that starts cold pays for no round trip that its request does not need.
+    pub fn open(aws: &SdkConfig, names: Names) -> Arc<Self> {
+        Arc::new(Self::with(aws, names, Patience::default()))
+    }
+
+    fn with(aws: &SdkConfig, names: Names, patience: Patience) -> Self {
+        // Emulators find a bucket by the path only; S3 takes both.
+        let s3 = aws_sdk_s3::config::Builder::from(aws).force_path_style(true).build();
+        Self {
+            client: aws_sdk_dynamodb::Client::new(aws),
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            names,
+            process: uuid::Uuid::new_v4().simple().to_string(),
+            lease: LEASE,
+            patience,
+        }
+    }
+}

@@ -1,5 +1,9 @@
 //! What stands in for AWS on one machine: servers on loopback that end with this process, however it ends.
 
+#[cfg(test)]
+pub mod wire;
+
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{Region, SdkConfig};
 use aws_sdk_kms::config::Credentials;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long one may take to listen; moto loads for seconds when two cores are busy.
 const START: Duration = Duration::from_secs(60);
+
+/// How long an emulator may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Emulator {
     pub url: String,
@@ -29,8 +36,14 @@ pub fn moto() -> &'static Emulator {
     RUNNING.get_or_init(|| start("py/bin/moto_server", &["-p"]))
 }
 
-/// How a server on loopback is reached, with the limits of the real service: emulators take any credentials.
+/// How an emulator is reached: it takes any credentials, and longer than the real service when the machine is busy.
 pub async fn sdk_config(url: &str) -> SdkConfig {
+    let patient = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
+    impatient_sdk_config(url).await.to_builder().timeout_config(patient).build()
+}
+
+/// The same with the limits that hold on AWS.
+pub async fn impatient_sdk_config(url: &str) -> SdkConfig {
     crate::aws::loader()
         .region(Region::from_static("eu-central-1"))
         .credentials_provider(Credentials::new("emulator", "emulator", None, None, "emulator"))

@@ -121,8 +121,13 @@ impl Stage {
 
 async fn peppers(client: &Client, name: &str) -> Result<Peppers, ServiceKeysError> {
     let (current, previous) =
-        tokio::try_join!(secret(client, name, Stage::Current), secret(client, name, Stage::Previous))?;
-    let current = current.ok_or_else(|| ServiceKeysError::Missing(name.to_owned()))?;
+        tokio::join!(secret(client, name, Stage::Current), secret(client, name, Stage::Previous));
+    let current = current?.ok_or_else(|| ServiceKeysError::Missing(name.to_owned()))?;
+    let previous = match previous {
+        // It was refused while it was the current one, so no key was minted with it.
+        Err(ServiceKeysError::TooShort(_)) => None,
+        read => read?,
+    };
     let pepper = |secret: &Zeroizing<String>| derive(secret.as_bytes(), "api-key-pepper");
     Ok(Peppers { current: pepper(&current), previous: previous.as_ref().map(pepper) })
 }
@@ -136,7 +141,9 @@ async fn secret(
     let answer = client.get_secret_value().secret_id(name).version_stage(stage.as_str()).send().await;
     let text = match answer {
         Ok(answer) => Zeroizing::new(answer.secret_string.unwrap_or_default()),
-        Err(error) if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) => {
+        Err(error)
+            if error.as_service_error().is_some_and(GetSecretValueError::is_resource_not_found_exception) =>
+        {
             return Ok(None);
         }
         Err(error) => {

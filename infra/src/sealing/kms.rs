@@ -48,10 +48,16 @@ pub struct KmsSealer {
 /// What a data key is bound to: as the encryption context, without which KMS does not unwrap it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum KeyContext {
-    Credentials { organization: OrganizationId, connection: String, version: u32 },
+    Credentials {
+        organization: OrganizationId,
+        connection: String,
+        version: u32,
+    },
     /// One for all answers of an organization. That an answer belongs to its slot is said by the associated data of
     /// its body.
-    Answers { organization: OrganizationId },
+    Answers {
+        organization: OrganizationId,
+    },
 }
 
 struct DataKey {

@@ -5,10 +5,15 @@ pub mod chain;
 pub mod conformance;
 #[cfg(test)]
 mod cqrs;
+mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
+mod judging;
+mod replay;
 pub mod snapshots;
 pub mod sqlite;
+
+pub use documents::Compared;
 
 use crate::sealing::Sealed;
 use async_trait::async_trait;

@@ -107,3 +107,13 @@ pub const DATA_KEYS_MAX: usize = 1000;
 pub const SECRETS_REREAD: Duration = Duration::from_secs(60);
 /// Bytes of an artefact that DynamoDB holds; larger ones go to S3.
 pub const ARTEFACT_INLINE_BYTES: usize = 64 * 1024;
+/// A stream of events ends after this; its client resumes where it was.
+pub const STREAM_ENDS_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Silence on a stream of events. Proxies give a connection up after 30 to 60 s.
+pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
+/// Streams of one organization that one process serves at once.
+pub const STREAMS_MAX: usize = 50;
+/// Events read at once for a stream: at most a commit's worth is in memory for a client that does not read.
+pub const STREAM_BATCH: usize = 100;
+/// How often a log that cannot tell of news by itself is asked for them.
+pub const HEAD_POLL: Duration = Duration::from_secs(1);

@@ -38,6 +38,18 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "milliseconds after which a discovery answers 202 and goes on behind it",
     },
     Variable {
+        name: "BINDERY_STREAM_ENDS_AFTER_MS",
+        default: "86400000",
+        meaning: "milliseconds after which a stream of events ends, so that its client resumes elsewhere; below the \
+                  time limit of what serves it",
+    },
+    Variable {
+        name: "BINDERY_STREAM_HEARTBEAT_MS",
+        default: "15000",
+        meaning: "milliseconds of silence after which a stream of events sends a comment, so that nothing between \
+                  server and client takes it for dead",
+    },
+    Variable {
         name: "BINDERY_LOG",
         default: "info",
         meaning: "what is logged, as a filter such as warn or functions=debug; log lines never hold values of \
@@ -54,6 +66,8 @@ pub struct Config {
     pub rate_per_key: u32,
     pub rate_per_organization: u32,
     pub discovery_answer_after: Duration,
+    pub stream_ends_after: Duration,
+    pub stream_heartbeat: Duration,
     pub log: String,
 }
 
@@ -95,6 +109,10 @@ impl Config {
             number("BINDERY_RATE_PER_ORGANIZATION", domain::limits::RATE_PER_ORGANIZATION);
         let answer_after = domain::limits::DISCOVERY_ANSWER_AFTER.as_millis() as u32;
         let discovery_answer_after = number("BINDERY_DISCOVERY_ANSWER_AFTER_MS", answer_after);
+        let stream_ends_after =
+            number("BINDERY_STREAM_ENDS_AFTER_MS", domain::limits::STREAM_ENDS_AFTER.as_millis() as u32);
+        let stream_heartbeat =
+            number("BINDERY_STREAM_HEARTBEAT_MS", domain::limits::STREAM_HEARTBEAT.as_millis() as u32);
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -104,6 +122,8 @@ impl Config {
             rate_per_key,
             rate_per_organization,
             discovery_answer_after: Duration::from_millis(u64::from(discovery_answer_after)),
+            stream_ends_after: Duration::from_millis(u64::from(stream_ends_after)),
+            stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
             log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
         })
     }

@@ -7,13 +7,15 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use events::{IntegrationKind, RequestId, Seq};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 macro_rules! scopes {
@@ -84,6 +86,18 @@ pub enum Shape {
     List,
     /// One thing with a paged list in it.
     Paged,
+    /// Server-sent events, until the client leaves.
+    Stream,
+}
+
+impl Shape {
+    /// Takes `limit` and `cursor`.
+    pub fn is_paged(self) -> bool {
+        match self {
+            Shape::List | Shape::Paged => true,
+            Shape::One | Shape::Stream => false,
+        }
+    }
 }
 
 /// What an `Idempotency-Key` does.
@@ -137,6 +151,8 @@ impl Function {
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };
     /// Waits for another function.
     pub const WAIT: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(25) };
+    /// Answers until the client leaves, or the platform's limit comes near.
+    pub const STREAM: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(900) };
     /// Talks to a customer's database for as long as the gateway waits.
     pub const DIAL: Function =
         Function { grants: &[Grant::Dial], memory_mb: 512, timeout: Duration::from_secs(28) };
@@ -213,7 +229,12 @@ pub struct Reply {
     /// What is kept for a repetition, when that is less than the body.
     pub kept: Option<Bytes>,
     pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Comes instead of `body`, when it is asked for. Never locked: it makes a reply [`Sync`].
+    pub frames: Option<Mutex<Frames>>,
 }
+
+/// Server-sent events. The next is made when the one before was taken, so a slow client holds nothing up but itself.
+pub type Frames = Pin<Box<dyn Stream<Item = Bytes> + Send>>;
 
 pub static POSITION: HeaderName = HeaderName::from_static("x-bindery-position");
 
@@ -237,7 +258,13 @@ impl Reply {
 
     pub fn raw(status: StatusCode, body: &impl Serialize) -> Self {
         let body = Bytes::from(serde_json::to_vec(body).expect("answers are JSON"));
-        Self { status, body, kept: None, headers: Vec::new() }
+        Self { status, body, kept: None, headers: Vec::new(), frames: None }
+    }
+
+    pub fn stream(frames: Frames) -> Self {
+        let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let (status, headers, frames) = (StatusCode::OK, vec![uncached], Some(Mutex::new(frames)));
+        Self { status, body: Bytes::new(), kept: None, headers, frames }
     }
 
     /// The body that a repetition gets: without what is shown once.
@@ -258,10 +285,17 @@ impl Reply {
     }
 
     pub fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let (body, media_type) = match self.frames {
+            Some(frames) => {
+                let frames = frames.into_inner().expect("nobody has locked it");
+                (Body::from_stream(frames.map(Ok::<_, Infallible>)), "text/event-stream")
+            }
+            None => (Body::from(self.body), "application/json"),
+        };
+        let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
         response
     }

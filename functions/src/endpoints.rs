@@ -37,4 +37,5 @@ pub static ALL: &[&Endpoint] = &[
     &keys::rotate::ENDPOINT,
     &keys::revoke::ENDPOINT,
     &history::events::ENDPOINT,
+    &history::stream::ENDPOINT,
 ];

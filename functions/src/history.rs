@@ -1,3 +1,4 @@
 //! What happened.
 
 pub mod events;
+pub mod stream;

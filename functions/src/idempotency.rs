@@ -173,6 +173,7 @@ impl Kept {
             body: Bytes::from(BASE64_STANDARD.decode(self.body).ok()?),
             kept: None,
             headers,
+            frames: None,
         })
     }
 }

@@ -104,7 +104,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
     for parameter in endpoint.query {
         query(parameter.name, parameter.required, parameter.meaning, json!({ "type": "string" }));
     }
-    if endpoint.shape != Shape::One {
+    if endpoint.shape.is_paged() {
         query(
             "limit",
             false,
@@ -122,6 +122,13 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
             "name": "Idempotency-Key", "in": "header", "required": false,
             "description": "Makes the request repeatable for 7 days",
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        }));
+    }
+    if endpoint.shape == Shape::Stream {
+        parameters.push(json!({
+            "name": "Last-Event-ID", "in": "header", "required": false,
+            "description": "Resumes after this event; goes before the parameter after",
+            "schema": { "type": "integer", "minimum": 0 },
         }));
     }
     if endpoint.problems.contains(&Code::StaleVersion) {
@@ -142,7 +149,7 @@ fn responses(endpoint: &Endpoint, data: Value, lists: &Lists) -> Value {
         if endpoint.shape == Shape::List {
             properties["data"] = json!({ "type": "array", "items": data });
         }
-        if endpoint.shape != Shape::One {
+        if endpoint.shape.is_paged() {
             properties["pagination"] = lists.pagination.clone();
             required.push("pagination");
         }
@@ -152,7 +159,13 @@ fn responses(endpoint: &Endpoint, data: Value, lists: &Lists) -> Value {
     for status in endpoint.success {
         let (description, data) =
             if *status == 202 { ("It goes on", &lists.accepted) } else { ("Success", &data) };
-        let content = json!({ "application/json": { "schema": body(data) } });
+        let content = match endpoint.shape {
+            Shape::One | Shape::List | Shape::Paged => {
+                json!({ "application/json": { "schema": body(data) } })
+            }
+            // A schema for what is in a frame would need a later OpenAPI.
+            Shape::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
+        };
         responses.insert(status.to_string(), json!({ "description": description, "content": content }));
     }
     let usual = [

@@ -1,7 +1,7 @@
 //! From a request to an endpoint and back. The same on every host: the local server mounts all endpoints, a
 //! function one.
 
-use crate::endpoint::{Context, Endpoint, Repeat, Reply, Shape};
+use crate::endpoint::{Context, Endpoint, Repeat, Reply};
 use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
@@ -68,8 +68,13 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
                 let body = spec.get_or_init(|| {
                     Reply::raw(StatusCode::OK, &openapi::document(&document.config.public_url)).body
                 });
-                let reply =
-                    Reply { status: StatusCode::OK, body: body.clone(), kept: None, headers: Vec::new() };
+                let reply = Reply {
+                    status: StatusCode::OK,
+                    body: body.clone(),
+                    kept: None,
+                    headers: Vec::new(),
+                    frames: None,
+                };
                 beside(&document, &request, Ok(reply))
             }),
         )
@@ -228,7 +233,7 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
     let mut query = BTreeMap::new();
     let mut errors = Vec::new();
     for (name, value) in pairs {
-        let paging = endpoint.shape != Shape::One && matches!(name.as_str(), "limit" | "cursor");
+        let paging = endpoint.shape.is_paged() && matches!(name.as_str(), "limit" | "cursor");
         let reading = endpoint.method == Method::GET && name == "min_position";
         if !paging && !reading && endpoint.query.iter().all(|known| known.name != name) {
             errors.push(FieldError::new(name, "unknown_field", "this endpoint has no such query parameter"));

@@ -45,6 +45,7 @@ pub async fn serve(services: Arc<Services>, listener: TcpListener, stop: impl Fu
         });
     }
     drop(listener);
+    services.stopping.cancel();
     services.tasks.close();
     let drained = async {
         connections.shutdown().await;

@@ -14,6 +14,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, RwLock};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
@@ -35,7 +36,10 @@ pub struct Services {
     pub hash_key: Zeroizing<[u8; 32]>,
     /// Requests and discoveries that run, so that a server that stops lets them finish.
     pub tasks: TaskTracker,
+    /// The server ends: what would go on for ever ends too.
+    pub stopping: CancellationToken,
     pub turns: Turns,
+    pub streams: Keyed<OrganizationId>,
     pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
 }
@@ -56,11 +60,17 @@ impl<K: Eq + Hash> Keyed<K> {
     }
 
     pub async fn take(&self, key: K) -> OwnedSemaphorePermit {
-        let semaphore = {
-            let mut semaphores = self.semaphores.lock().expect("not poisoned");
-            semaphores.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.permits))).clone()
-        };
-        semaphore.acquire_owned().await.expect("it is never closed")
+        self.of(key).acquire_owned().await.expect("it is never closed")
+    }
+
+    /// None when all are taken.
+    pub fn try_take(&self, key: K) -> Option<OwnedSemaphorePermit> {
+        self.of(key).try_acquire_owned().ok()
+    }
+
+    fn of(&self, key: K) -> Arc<Semaphore> {
+        let mut semaphores = self.semaphores.lock().expect("not poisoned");
+        semaphores.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.permits))).clone()
     }
 }
 

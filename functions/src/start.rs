@@ -4,7 +4,7 @@ use crate::config::Config;
 use crate::rate::Rates;
 use crate::services::{Keyed, Services};
 use crate::skills::answers::settle_abandoned;
-use domain::limits::MANAGEMENT_CONNECTIONS;
+use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
 use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
@@ -65,7 +65,9 @@ impl Embedded {
             discoveries: Default::default(),
             visible: Default::default(),
             tasks: Default::default(),
+            stopping: Default::default(),
             turns: Keyed::new(1),
+            streams: Keyed::new(STREAMS_MAX),
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
             peppers: self.peppers.clone(),
             cursor_key: self.sealer.derive("cursors"),

@@ -5,17 +5,24 @@ pub mod chain;
 pub mod conformance;
 #[cfg(test)]
 mod cqrs;
+mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
+mod judging;
+mod replay;
 pub mod snapshots;
 pub mod sqlite;
+
+pub use documents::Compared;
 
 use crate::sealing::Sealed;
 use async_trait::async_trait;
 use domain::Organization;
+use domain::limits::HEAD_POLL;
 use events::{Actor, CommandId, Event, IntegrationKind, OrganizationId, Recorded, RequestId, Seq, Subject};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Everything one command does: all of it or none.
 #[derive(Clone, Debug)]
@@ -113,6 +120,24 @@ pub trait EventLog: Send + Sync {
 
     /// Recomputes the chain from the bytes as stored.
     async fn verify(&self, organization: &OrganizationId) -> Result<Verified, StoreError>;
+
+    /// Where the log ends, as soon as that is beyond `seq`, or else when `within` is over.
+    async fn beyond(
+        &self,
+        organization: &OrganizationId,
+        seq: Seq,
+        within: Duration,
+    ) -> Result<Seq, StoreError> {
+        let deadline = Instant::now() + within;
+        loop {
+            let head = self.head(organization).await?;
+            let left = deadline.saturating_duration_since(Instant::now());
+            if head > seq || left.is_zero() {
+                return Ok(head);
+            }
+            tokio::time::sleep(left.min(HEAD_POLL)).await;
+        }
+    }
 
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError>;
 

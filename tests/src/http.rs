@@ -87,7 +87,11 @@ impl Http {
         let response = self.client.execute(request).await.unwrap_or_else(|error| panic!("{path}: {error}"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: not JSON: {text}"));
+        let media_type = headers.get("content-type").and_then(|value| value.to_str().ok());
+        let body = match media_type {
+            Some("text/event-stream") => Value::String(text.clone()),
+            _ => serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: not JSON: {text}")),
+        };
         let answer = Answer { method, path, status, headers, text, body };
         if let Some(seen) = &self.seen {
             seen.lock().expect("not poisoned").push(answer.clone());

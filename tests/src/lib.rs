@@ -37,6 +37,8 @@ mod requests;
 #[cfg(test)]
 mod reviewed;
 #[cfg(test)]
+mod streaming;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;

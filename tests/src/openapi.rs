@@ -2,7 +2,7 @@
 
 mod answers;
 
-use functions::endpoint::Repeat;
+use functions::endpoint::{Repeat, Shape};
 use functions::problem::Code;
 use functions::{endpoints, openapi};
 use serde_json::Value;
@@ -103,7 +103,11 @@ fn every_endpoint_documents_its_statuses_and_codes() {
         let found = operations(&document).find(|(.., operation)| operation["operationId"] == endpoint.name);
         let responses = &found.expect("every endpoint is an operation").2["responses"];
         for status in endpoint.success {
-            let schema = &responses[status.to_string()]["content"]["application/json"]["schema"];
+            let media_type = match endpoint.shape {
+                Shape::One | Shape::List | Shape::Paged => "application/json",
+                Shape::Stream => "text/event-stream",
+            };
+            let schema = &responses[status.to_string()]["content"][media_type]["schema"];
             assert!(schema.is_object(), "{} {status}", endpoint.name);
         }
         let usual =

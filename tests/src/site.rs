@@ -56,8 +56,13 @@ impl Site {
         let lookup = |name: &str| {
             let given =
                 variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_string());
-            given
-                .or_else(|| (name == "BINDERY_ALLOW_PRIVATE_HOSTS").then(|| "127.0.0.0/8,::1/128".to_owned()))
+            let usual = match name {
+                "BINDERY_ALLOW_PRIVATE_HOSTS" => Some("127.0.0.0/8,::1/128"),
+                // Whoever asks every endpoint waits for the end of a stream too.
+                "BINDERY_STREAM_ENDS_AFTER_MS" => Some("300"),
+                _ => None,
+            };
+            given.or_else(|| usual.map(str::to_owned))
         };
         let config = Config::from_lookup(lookup, &url).expect("a valid configuration");
         let embedded = Embedded::open(folder.path()).await.expect("a data folder");

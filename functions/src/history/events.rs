@@ -59,10 +59,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let types = wanted_types(context.query("types"))?;
     let start = page.after.as_deref().or(context.query("after")).unwrap_or("0");
-    let mut at = start
-        .parse()
-        .map(Seq)
-        .map_err(|_| Problem::field("after", "must be a sequence number, 0 or more"))?;
+    let mut at = position("after", start)?;
     let organization = &context.caller.organization;
     let head = context.services.log.head(organization).await?;
     let mut items: Vec<Value> = Vec::new();
@@ -89,7 +86,11 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     Ok(Reply::list(&items, &Pagination { limit: page.limit, next_cursor, total: head.0 }))
 }
 
-fn wanted_types(types: Option<&str>) -> Result<Option<HashSet<&str>>, Problem> {
+pub fn position(field: &str, text: &str) -> Result<Seq, Problem> {
+    text.parse().map(Seq).map_err(|_| Problem::field(field, "must be a sequence number, 0 or more"))
+}
+
+pub fn wanted_types(types: Option<&str>) -> Result<Option<HashSet<&str>>, Problem> {
     let Some(types) = types else { return Ok(None) };
     let known = || Event::ALL.iter().map(|(name, _)| *name);
     let wanted: HashSet<&str> = types.split(',').map(str::trim).collect();

@@ -8,14 +8,14 @@ mod documents;
 mod lock;
 mod reader;
 mod schema;
-mod verify;
 mod warm;
 mod watch;
 mod writer;
 
-pub use documents::Compared;
 pub use lock::{LockError, ServingLock};
 
+use super::documents::Compared;
+use super::replay::{self, Rows};
 use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
 use async_trait::async_trait;
 use domain::Organization;
@@ -164,12 +164,12 @@ impl EventLog for SqliteStore {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(unavailable)?;
-        reader::events(&mut connection, organization, after, limit).await
+        replay::events(&mut *connection, organization, after, limit).await
     }
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(unavailable)?;
-        Ok(reader::head(&mut connection, organization).await?.seq)
+        Ok(connection.head(organization).await?.seq)
     }
 
     async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
@@ -181,7 +181,24 @@ impl EventLog for SqliteStore {
     }
 
     async fn verify(&self, organization: &OrganizationId) -> Result<Verified, StoreError> {
-        verify::verify(&self.readers, organization).await
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        replay::verify(&mut *connection, organization).await
+    }
+
+    async fn beyond(
+        &self,
+        organization: &OrganizationId,
+        seq: Seq,
+        within: Duration,
+    ) -> Result<Seq, StoreError> {
+        let mut news = self.warm.news();
+        let deadline = tokio::time::Instant::now() + within;
+        loop {
+            let head = self.state(organization).await?.head;
+            if head > seq || tokio::time::timeout_at(deadline, news.changed()).await.is_err() {
+                return Ok(head);
+            }
+        }
     }
 
     async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {

@@ -86,6 +86,7 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     for path in ["/integrations", "/integrations/catalog", "/agents", "/keys", "/events?types=Published"] {
         http.get(path).await.data();
     }
+    assert_eq!(http.get("/events/stream?types=Published").await.status, 200);
     for path in ["/schema?limit=100", "/schema?limit=1", "/objects", "/scoping"] {
         http.get(&integration(path)).await.data();
     }

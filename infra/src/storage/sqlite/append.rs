@@ -5,7 +5,9 @@ use super::reader;
 use super::schema::unavailable;
 use super::warm::Warm;
 use crate::storage::chain::{self, Head, Row};
-use crate::storage::{AppendError, Commit, Expects, StoreError};
+use crate::storage::judging::{foreign_key, judge, minted};
+use crate::storage::replay::{self, Rows};
+use crate::storage::{AppendError, Commit, StoreError};
 use domain::Organization;
 use events::{CommandId, OrganizationId, Recorded, Seq, Subject};
 use sqlx::sqlite::SqliteConnection;
@@ -68,7 +70,7 @@ impl Group {
         if let Some(events) = stored(connection, &organization, &command_id).await? {
             return Ok(Appended { organization, command_id, events, replayed: true });
         }
-        judge(tail, &commit.expects).map_err(Failure::Refused)?;
+        judge(&tail.state, &commit.expects).map_err(Failure::Refused)?;
         let (row, events) = chain::stamp(&tail.head, commit).map_err(Failure::Refused)?;
         refuse_foreign_keys(connection, &events).await?;
 
@@ -76,7 +78,7 @@ impl Group {
         let mut state = tail.state.clone();
         let mut changed = Vec::new();
         for event in &events {
-            changed.extend(reader::apply(&mut state, event)?);
+            changed.extend(replay::apply(&mut state, event)?);
         }
         write(connection, &organization, &command_id, &row, &events).await.map_err(Failure::Lost)?;
         tail.state = state;
@@ -127,7 +129,7 @@ impl Group {
         organization: &OrganizationId,
     ) -> Result<&mut Tail, StoreError> {
         if !self.tails.contains_key(organization) {
-            let head = reader::head(connection, organization).await?;
+            let head = connection.head(organization).await?;
             let (state, current) = match warm.get(organization) {
                 Some(state) => {
                     let mut state = Arc::unwrap_or_clone(state);
@@ -164,32 +166,14 @@ pub async fn stored(
         return Ok(None);
     };
     let count = usize::try_from(last.0 - first.0 + 1).unwrap_or(usize::MAX);
-    reader::events(connection, organization, Seq(first.0 - 1), count).await.map(Some)
+    replay::events(connection, organization, Seq(first.0 - 1), count).await.map(Some)
 }
 
-fn judge(tail: &Tail, expects: &Expects) -> Result<(), AppendError> {
-    match expects {
-        Expects::Head(seq) if *seq == tail.head.seq => Ok(()),
-        Expects::Head(_) => Err(AppendError::HeadMoved { actual: tail.head.seq }),
-        Expects::Streams(streams) => {
-            let moved = streams.iter().find(|(subject, seq)| tail.state.version(subject) != *seq);
-            moved.map_or(Ok(()), |(subject, _)| {
-                Err(AppendError::StreamMoved {
-                    subject: subject.clone(),
-                    actual: tail.state.version(subject),
-                })
-            })
-        }
-    }
-}
-
-/// A key id leads to one organization. Ids are random, so this is a mistake of the caller or an attack.
 async fn refuse_foreign_keys(connection: &mut SqliteConnection, events: &[Recorded]) -> Result<(), Failure> {
-    for (organization, key) in documents::minted(events) {
+    for (organization, key) in minted(events) {
         let owner = reader::organization_of_key(connection, key).await?;
         if owner.is_some_and(|owner| owner != *organization) {
-            let subject = Subject::new(events::SubjectKind::Key, key);
-            return Err(Failure::Refused(AppendError::StreamMoved { subject, actual: Seq(0) }));
+            return Err(Failure::Refused(foreign_key(key)));
         }
     }
     Ok(())

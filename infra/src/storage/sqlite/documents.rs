@@ -6,19 +6,16 @@
 use super::reader;
 use super::schema::unavailable;
 use crate::storage::StoreError;
+use crate::storage::documents::{Compared, FINGERPRINT, in_order, kind_named};
+use crate::storage::judging::minted;
+use crate::storage::replay::{self, Rows};
 use domain::Organization;
 use domain::organization::Document;
-use events::{Event, KeyId, OrganizationId, Recorded, Seq, Subject, SubjectKind};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::{self, StrDeserializer};
+use events::{OrganizationId, Recorded, Seq, Subject};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// Hash over the sources of `events` and `domain`: whoever changes a fold changes it, without having to think of it.
-pub const FINGERPRINT: &str = env!("BINDERY_FOLD_FINGERPRINT");
 
 pub struct Loaded {
     pub state: Arc<Organization>,
@@ -31,7 +28,7 @@ pub async fn load(
     connection: &mut SqliteConnection,
     organization: &OrganizationId,
 ) -> Result<Loaded, StoreError> {
-    let head = reader::head(connection, organization).await?;
+    let head = connection.head(organization).await?;
     let checkpoint = checkpoint(connection, organization).await?;
     if let Some(at) = checkpoint.filter(|at| *at <= head.seq) {
         let documents = stored(connection, organization).await?;
@@ -163,16 +160,6 @@ pub async fn stored(
     Ok(in_order(documents))
 }
 
-pub fn in_order(mut documents: Vec<Document>) -> Vec<Document> {
-    documents.sort_by(|a, b| a.subject.cmp(&b.subject));
-    documents
-}
-
-fn kind_named(name: &str) -> Result<SubjectKind, StoreError> {
-    let name: StrDeserializer<'_, value::Error> = name.into_deserializer();
-    SubjectKind::deserialize(name).map_err(|_| reader::damaged("a document is of no known kind"))
-}
-
 /// Remembers whose keys were minted.
 pub async fn index_keys(connection: &mut SqliteConnection, events: &[Recorded]) -> Result<(), StoreError> {
     for (organization, key) in minted(events) {
@@ -184,38 +171,6 @@ pub async fn index_keys(connection: &mut SqliteConnection, events: &[Recorded]) 
             .map_err(unavailable)?;
     }
     Ok(())
-}
-
-pub fn minted(events: &[Recorded]) -> impl Iterator<Item = (&OrganizationId, &KeyId)> {
-    events.iter().filter_map(|event| match &event.event {
-        Event::KeyMinted(minted) => Some((&event.organization, &minted.key_id)),
-        Event::Connected(_)
-        | Event::CredentialsRotated(_)
-        | Event::Discovered(_)
-        | Event::ScopingChanged(_)
-        | Event::SkillsQuarantined(_)
-        | Event::Disconnected(_)
-        | Event::CredentialsShredded(_)
-        | Event::AgentCreated(_)
-        | Event::Published(_)
-        | Event::RolledBack(_)
-        | Event::BindingDrafted(_)
-        | Event::BindingRevised(_)
-        | Event::SkillEnabled(_)
-        | Event::SkillDisabled(_)
-        | Event::SkillRemoved(_)
-        | Event::KeyRotated(_)
-        | Event::KeyRevoked(_) => None,
-    })
-}
-
-/// What stands beside the log, against what the log says.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Compared {
-    /// The documents have the bytes that folding the whole log gives, and the checkpoint is at the head.
-    pub equal: bool,
-    pub documents: usize,
-    pub head: Seq,
 }
 
 /// Folds the whole log and compares. To be called inside a transaction.
@@ -248,7 +203,7 @@ pub async fn rebuild(
         .map_err(unavailable)?;
     let mut after = Seq(0);
     loop {
-        let events = reader::events(connection, organization, after, 1000).await?;
+        let events = replay::events(connection, organization, after, 1000).await?;
         let Some(last) = events.last() else { break };
         after = last.seq;
         index_keys(connection, &events).await?;

@@ -4,9 +4,13 @@ use domain::Organization;
 use events::{OrganizationId, Seq};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
 
 #[derive(Default)]
-pub struct Warm(RwLock<HashMap<OrganizationId, Arc<Organization>>>);
+pub struct Warm {
+    states: RwLock<HashMap<OrganizationId, Arc<Organization>>>,
+    news: watch::Sender<()>,
+}
 
 impl Warm {
     pub fn get(&self, organization: &OrganizationId) -> Option<Arc<Organization>> {
@@ -19,7 +23,14 @@ impl Warm {
         let newer = states.get(&state.id).is_none_or(|known| known.head < state.head);
         if newer {
             states.insert(state.id.clone(), state);
+            drop(states);
+            self.news.send_replace(());
         }
+    }
+
+    /// Told after a state was put in place.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
     }
 
     /// The log of this organization cannot be read: nothing is served from memory until it can.
@@ -33,10 +44,10 @@ impl Warm {
 
     // A panic while the lock is held cannot leave the map half changed.
     fn read(&self) -> RwLockReadGuard<'_, HashMap<OrganizationId, Arc<Organization>>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.states.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<OrganizationId, Arc<Organization>>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.states.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::storage::chain::{self, Head};
 use crate::storage::conformance::{acme, append, commit};
+use crate::storage::documents::in_order;
 use domain::organization::Document;
 use events::agent::{AgentCreated, Published, PublishedSkill, RolledBack};
 use events::integration::*;
@@ -237,7 +238,7 @@ proptest! {
             let whole = fold(Organization::empty(acme()), &recorded(&steps));
             for sizes in [sizes, vec![1], vec![100]] {
                 let (documents, state) = stored(&steps, &sizes).await;
-                prop_assert_eq!(&documents, &documents::in_order(whole.documents()), "commits of {:?}", sizes);
+                prop_assert_eq!(&documents, &in_order(whole.documents()), "commits of {:?}", sizes);
                 prop_assert_eq!(state.as_ref(), &whole);
             }
             Ok(())

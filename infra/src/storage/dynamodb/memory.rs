@@ -1,0 +1,97 @@
+//! The states in memory, each with the moment at which the log last said that it is the head.
+
+use crate::storage::chain::Head;
+use domain::Organization;
+use events::{OrganizationId, Seq};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A state and the end of the log that it was folded from.
+#[derive(Clone, Debug)]
+pub struct Tip {
+    pub head: Head,
+    pub state: Arc<Organization>,
+}
+
+impl Tip {
+    pub fn start(organization: OrganizationId) -> Self {
+        Self { head: Head::START, state: Arc::new(Organization::empty(organization)) }
+    }
+}
+
+struct Known {
+    tip: Tip,
+    /// Before the question was sent whose answer was this head.
+    confirmed: Instant,
+}
+
+#[derive(Default)]
+pub struct Memory {
+    organizations: Mutex<HashMap<OrganizationId, Known>>,
+    turns: Mutex<HashMap<OrganizationId, Arc<tokio::sync::Mutex<()>>>>,
+    /// When the log last failed to answer, since it last did.
+    silent: Mutex<Option<Instant>>,
+}
+
+impl Memory {
+    pub fn get(&self, organization: &OrganizationId) -> Option<Tip> {
+        locked(&self.organizations).get(organization).map(|known| known.tip.clone())
+    }
+
+    /// The same, if its head was confirmed no longer ago than this.
+    pub fn get_within(&self, organization: &OrganizationId, age: Duration) -> Option<Tip> {
+        let organizations = locked(&self.organizations);
+        organizations.get(organization).filter(|known| known.confirmed.elapsed() <= age).map(|it| it.tip.clone())
+    }
+
+    /// Keeps what was the head when it was asked for at `confirmed`, unless something newer is known.
+    pub fn confirm(&self, tip: &Tip, confirmed: Instant) {
+        if tip.head.seq == Seq(0) {
+            // Anybody may ask for organizations that do not exist; they must not fill the memory.
+            return;
+        }
+        let mut organizations = locked(&self.organizations);
+        match organizations.get_mut(&tip.state.id) {
+            Some(known) if known.tip.head.seq > tip.head.seq => {}
+            Some(known) => {
+                let confirmed = confirmed.max(known.confirmed);
+                *known = Known { tip: tip.clone(), confirmed };
+            }
+            None => {
+                organizations.insert(tip.state.id.clone(), Known { tip: tip.clone(), confirmed });
+            }
+        }
+    }
+
+    /// The log of this organization cannot be believed: nothing is served from memory until it can.
+    pub fn forget(&self, organization: &OrganizationId) {
+        locked(&self.organizations).remove(organization);
+    }
+
+    /// Appends of one organization take turns inside a process. A courtesy only: they would lose against each other
+    /// in the store.
+    pub fn turn(&self, organization: &OrganizationId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = locked(&self.turns);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        turns.entry(organization.clone()).or_default().clone()
+    }
+
+    pub fn log_answered(&self) {
+        *locked(&self.silent) = None;
+    }
+
+    pub fn log_failed(&self) {
+        *locked(&self.silent) = Some(Instant::now());
+    }
+
+    /// The log failed to answer within this time and has not answered since.
+    pub fn log_silent_within(&self, age: Duration) -> bool {
+        locked(&self.silent).is_some_and(|failed| failed.elapsed() <= age)
+    }
+}
+
+// A panic while a lock is held cannot leave a map half changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,16 +1,24 @@
 //! The backend on AWS: the log and what stands beside it in DynamoDB, large artefacts in S3.
 
+mod answers;
+mod artefacts;
+#[cfg(test)]
+mod beside_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
+mod credentials;
+mod discoveries;
 mod errors;
 mod items;
+pub mod reencrypt;
 pub mod tables;
+mod transact;
 
 #[cfg(any(test, feature = "conformance"))]
 pub use create::create_tables;
 
 use aws_config::SdkConfig;
-use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, HEAD_FRESH, HEAD_TRUSTED};
+use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, DISCOVERY_LEASE, HEAD_FRESH, HEAD_TRUSTED};
 use std::sync::Arc;
 use std::time::Duration;
 use tables::Names;
@@ -38,6 +46,8 @@ struct Patience {
     fresh: Duration,
     /// The same while the log cannot be reached.
     trusted: Duration,
+    /// A discovery without a sign of life for this long was given up.
+    discovery: Duration,
 }
 
 impl Default for Patience {
@@ -47,6 +57,7 @@ impl Default for Patience {
             backoff: AWS_BACKOFF,
             fresh: HEAD_FRESH,
             trusted: HEAD_TRUSTED,
+            discovery: DISCOVERY_LEASE,
         }
     }
 }

@@ -1,0 +1,46 @@
+//! Transactions that are tried again while others hold an item.
+
+use super::DynamoStore;
+use super::errors::Failure;
+use aws_sdk_dynamodb::error::BuildError;
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use std::time::Instant;
+
+/// Items of one transaction.
+pub const TRANSACTION_ITEMS: usize = 100;
+
+impl DynamoStore {
+    /// All of it or nothing. An answer that was lost is asked for again by the SDK under the same token, so nothing
+    /// is done twice; what is still lost then is an error.
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Failure> {
+        let give_up = Instant::now() + self.patience.operation;
+        let mut bound = self.patience.backoff;
+        loop {
+            let sent =
+                self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
+            match sent.map_err(Failure::of) {
+                Ok(_) => return Ok(()),
+                Err(Failure::Busy(_)) if Instant::now() + bound < give_up => {
+                    tokio::time::sleep(bound.mul_f64(jitter())).await;
+                    bound *= 2;
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+/// A request that lacks a part: a defect of ours.
+pub fn unbuilt(error: BuildError) -> Failure {
+    Failure::Refused(error.to_string())
+}
+
+/// Between 0 and 1.
+fn jitter() -> f64 {
+    let mut bytes = [0; 4];
+    // Without randomness everybody waits as long as they may.
+    if getrandom::fill(&mut bytes).is_err() {
+        return 1.0;
+    }
+    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
+}

@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+/// What a whole backend is; the log's own tests ask for no more than the log.
 pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore {}
 
 impl<S: EventLog + Artefacts + CredentialStore + AnswerStore> Store for S {}
@@ -25,7 +26,7 @@ impl<S: EventLog + Artefacts + CredentialStore + AnswerStore> Store for S {}
 /// One place for data, empty at first.
 #[async_trait]
 pub trait Backend: Send + Sync {
-    type Store: Store + 'static;
+    type Store: EventLog + 'static;
 
     /// A handle such as a process of its own would have.
     async fn open(&self) -> Arc<Self::Store>;
@@ -58,6 +59,27 @@ pub enum Tamper {
 #[macro_export]
 macro_rules! storage_conformance {
     ($backend:expr) => {
+        $crate::storage_conformance!(log: $backend);
+        $crate::storage_conformance!(beside: $backend);
+    };
+    (beside: $backend:expr) => {
+        $crate::storage_conformance!(@each $backend; beside:
+            artefacts_are_found_by_their_content
+            artefacts_belong_to_one_organization
+            credentials_are_kept_by_version_and_never_overwritten
+            shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one
+            an_answer_is_begun_by_one_and_repeated_to_all
+            another_body_under_the_same_key_is_refused
+            a_released_answer_may_be_begun_again
+            a_finished_answer_stays_as_it_is
+            an_answer_in_doubt_is_settled_once
+            answers_of_a_process_that_died_are_found
+            finished_answers_expire_and_doubtful_ones_do_not
+            slots_are_taken_together_or_not_at_all
+            forgetting_keeps_other_prefixes_and_the_exception
+        );
+    };
+    (log: $backend:expr) => {
         $crate::storage_conformance!(@each $backend; appending:
             events_get_gapless_positions_and_follow_each_other
             time_moves_on_even_when_the_clock_stands_still_or_goes_back
@@ -95,21 +117,6 @@ macro_rules! storage_conformance {
             a_commit_put_behind_the_head_is_named
             commits_that_changed_places_are_named
             a_foreign_commit_is_named
-        );
-        $crate::storage_conformance!(@each $backend; beside:
-            artefacts_are_found_by_their_content
-            artefacts_belong_to_one_organization
-            credentials_are_kept_by_version_and_never_overwritten
-            shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one
-            an_answer_is_begun_by_one_and_repeated_to_all
-            another_body_under_the_same_key_is_refused
-            a_released_answer_may_be_begun_again
-            a_finished_answer_stays_as_it_is
-            an_answer_in_doubt_is_settled_once
-            answers_of_a_process_that_died_are_found
-            finished_answers_expire_and_doubtful_ones_do_not
-            slots_are_taken_together_or_not_at_all
-            forgetting_keeps_other_prefixes_and_the_exception
         );
     };
     (@each $backend:expr; $module:ident: $($name:ident)*) => {$(

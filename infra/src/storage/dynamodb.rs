@@ -1,6 +1,7 @@
 //! The backend on AWS: the log and what stands beside it in DynamoDB, large artefacts in S3.
 
 mod answers;
+mod append;
 mod artefacts;
 #[cfg(test)]
 mod beside_tests;
@@ -10,15 +11,26 @@ mod credentials;
 mod discoveries;
 mod errors;
 mod items;
+mod memory;
+mod reader;
 pub mod reencrypt;
+mod state;
 pub mod tables;
 mod transact;
+mod views;
 
 #[cfg(any(test, feature = "conformance"))]
 pub use create::create_tables;
 
+use super::replay::{self, Rows};
+use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
+use async_trait::async_trait;
 use aws_config::SdkConfig;
+use domain::Organization;
 use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, DISCOVERY_LEASE, HEAD_FRESH, HEAD_TRUSTED};
+use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
+use memory::Memory;
+use reader::Reader;
 use std::sync::Arc;
 use std::time::Duration;
 use tables::Names;
@@ -33,6 +45,7 @@ pub struct DynamoStore {
     /// A running answer whose process gave no sign for this long was left behind.
     lease: Duration,
     patience: Patience,
+    memory: Memory,
 }
 
 /// How long is waited, and what is still believed meanwhile. Tests shorten it.
@@ -81,6 +94,67 @@ impl DynamoStore {
             process: uuid::Uuid::new_v4().simple().to_string(),
             lease: LEASE,
             patience,
+            memory: Memory::default(),
         }
     }
 }
+
+impl DynamoStore {
+    fn reader(&self) -> Reader {
+        Reader::new(&self.client, &self.names)
+    }
+}
+
+#[async_trait]
+impl EventLog for DynamoStore {
+    async fn append(&self, commit: Commit) -> Result<Committed, AppendError> {
+        self.append_commit(commit).await
+    }
+
+    async fn committed(
+        &self,
+        organization: &OrganizationId,
+        command_id: &CommandId,
+    ) -> Result<Option<Committed>, StoreError> {
+        match self.reader().command(organization, command_id).await? {
+            Some(command) => self.remembered(organization, command).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn read(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        replay::events(&mut self.reader(), organization, after, limit).await
+    }
+
+    async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {
+        Ok(self.reader().head(organization).await?.seq)
+    }
+
+    async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
+        self.state_at_head(organization).await
+    }
+
+    fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>> {
+        self.memory.get_within(organization, self.patience.fresh).map(|tip| tip.state)
+    }
+
+    async fn verify(&self, organization: &OrganizationId) -> Result<Verified, StoreError> {
+        replay::verify(&mut self.reader(), organization).await
+    }
+
+    async fn organizations(&self) -> Result<Vec<OrganizationId>, StoreError> {
+        self.reader().organizations().await
+    }
+
+    async fn organization_of_key(&self, key: &KeyId) -> Result<Option<OrganizationId>, StoreError> {
+        self.reader().organization_of_key(key).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -38,15 +38,15 @@ pub async fn time_moves_on_even_when_the_clock_stands_still_or_goes_back<B: Back
 
 pub async fn a_commit_holds_one_to_a_hundred_events<B: Backend>(backend: &B) {
     let store = backend.open().await;
-    let keys = |count: usize| (0..count).map(|at| key(&format!("k{at}"))).collect::<Vec<_>>();
+    let agents = |count: usize| (0..count).map(|at| agent(&format!("a{at}"), "A")).collect::<Vec<_>>();
     for count in [0, 101] {
-        let refused = store.append(commit(&acme(), &format!("{count}"), keys(count))).await.err();
+        let refused = store.append(commit(&acme(), &format!("{count}"), agents(count))).await.err();
         assert!(
             matches!(refused, Some(AppendError::BadSize { events, .. }) if events == count),
             "{count}: {refused:?}"
         );
     }
-    assert_eq!(append(&*store, commit(&acme(), "100", keys(100))).await.events.len(), 100);
+    assert_eq!(append(&*store, commit(&acme(), "100", agents(100))).await.events.len(), 100);
     assert_eq!(store.head(&acme()).await, Ok(Seq(100)));
 }
 

@@ -15,7 +15,7 @@ fn is(found: Option<Sealed>, text: &str) -> bool {
     found == Some(sealed(text))
 }
 
-pub async fn artefacts_are_found_by_their_content<B: Backend>(backend: &B) {
+pub async fn artefacts_are_found_by_their_content<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let large = vec![7; 1 << 20];
     let address = Artefacts::put(&*store, &acme(), &large).await.expect("put");
@@ -27,13 +27,13 @@ pub async fn artefacts_are_found_by_their_content<B: Backend>(backend: &B) {
     assert_eq!(Artefacts::get(&*store, &acme(), &"0".repeat(64)).await, Ok(None));
 }
 
-pub async fn artefacts_belong_to_one_organization<B: Backend>(backend: &B) {
+pub async fn artefacts_belong_to_one_organization<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let address = Artefacts::put(&*store, &acme(), b"schema").await.expect("put");
     assert_eq!(Artefacts::get(&*store, &"other".into(), &address).await, Ok(None));
 }
 
-pub async fn credentials_are_kept_by_version_and_never_overwritten<B: Backend>(backend: &B) {
+pub async fn credentials_are_kept_by_version_and_never_overwritten<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let put =
         async |version, text| CredentialStore::put(&*store, &acme(), Postgres, version, &sealed(text)).await;
@@ -50,7 +50,11 @@ pub async fn credentials_are_kept_by_version_and_never_overwritten<B: Backend>(b
     assert!(get("other", Postgres, 1).await.is_none());
 }
 
-pub async fn shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one<B: Backend>(backend: &B) {
+pub async fn shredding_destroys_every_version_up_to_the_one_named_and_no_newer_one<
+    B: Backend<Store: Store>,
+>(
+    backend: &B,
+) {
     let store = backend.open().await;
     for (organization, kind, version) in [
         ("acme", Postgres, 1),
@@ -86,7 +90,7 @@ fn finished(begun: Begun, state: AnswerState, text: &str) -> bool {
     begun == Begun::Finished { state, sealed: sealed(text) }
 }
 
-pub async fn an_answer_is_begun_by_one_and_repeated_to_all<B: Backend>(backend: &B) {
+pub async fn an_answer_is_begun_by_one_and_repeated_to_all<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let tasks: Vec<_> = (0..50)
         .map(|_| {
@@ -108,7 +112,7 @@ pub async fn an_answer_is_begun_by_one_and_repeated_to_all<B: Backend>(backend: 
     assert!(begin(&*store, &elsewhere).await == Begun::Fresh);
 }
 
-pub async fn another_body_under_the_same_key_is_refused<B: Backend>(backend: &B) {
+pub async fn another_body_under_the_same_key_is_refused<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let other = AnswerSlot { body_hash: "other".to_owned(), ..slot("a") };
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
@@ -119,14 +123,14 @@ pub async fn another_body_under_the_same_key_is_refused<B: Backend>(backend: &B)
     assert!(begin(&*store, &other).await == Begun::OtherBody);
 }
 
-pub async fn a_released_answer_may_be_begun_again<B: Backend>(backend: &B) {
+pub async fn a_released_answer_may_be_begun_again<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
     store.release(&[slot("a")]).await.expect("releases");
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
 }
 
-pub async fn a_finished_answer_stays_as_it_is<B: Backend>(backend: &B) {
+pub async fn a_finished_answer_stays_as_it_is<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
     store.finish(&[(slot("a"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
@@ -139,7 +143,7 @@ pub async fn a_finished_answer_stays_as_it_is<B: Backend>(backend: &B) {
     assert!(store.finish(&[(slot("never begun"), sealed("x"))], AnswerState::Done, None).await.is_err());
 }
 
-pub async fn an_answer_in_doubt_is_settled_once<B: Backend>(backend: &B) {
+pub async fn an_answer_in_doubt_is_settled_once<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("a")).await == Begun::Fresh);
     store.finish(&[(slot("a"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
@@ -153,7 +157,7 @@ pub async fn an_answer_in_doubt_is_settled_once<B: Backend>(backend: &B) {
     assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
 }
 
-pub async fn answers_of_a_process_that_died_are_found<B: Backend>(backend: &B) {
+pub async fn answers_of_a_process_that_died_are_found<B: Backend<Store: Store>>(backend: &B) {
     let dead = backend.open().await;
     for key in ["a", "b", "c"] {
         assert!(begin(&*dead, &slot(key)).await == Begun::Fresh);
@@ -170,7 +174,7 @@ pub async fn answers_of_a_process_that_died_are_found<B: Backend>(backend: &B) {
     assert_eq!(store.abandoned().await, Ok(vec![slot("c")]));
 }
 
-pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend>(backend: &B) {
+pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     for key in ["done", "old", "doubt", "running"] {
         assert!(begin(&*store, &slot(key)).await == Begun::Fresh);
@@ -194,7 +198,7 @@ pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend>(backen
     assert!(store.begin(&[slot("running")], late).await.expect("begins") == Begun::Running);
 }
 
-pub async fn slots_are_taken_together_or_not_at_all<B: Backend>(backend: &B) {
+pub async fn slots_are_taken_together_or_not_at_all<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     assert!(begin(&*store, &slot("b")).await == Begun::Fresh);
     let both = [slot("a"), slot("b")];
@@ -207,7 +211,7 @@ pub async fn slots_are_taken_together_or_not_at_all<B: Backend>(backend: &B) {
     assert!(store.peek(&both, noon()).await.expect("peeks") == Begun::Fresh);
 }
 
-pub async fn forgetting_keeps_other_prefixes_and_the_exception<B: Backend>(backend: &B) {
+pub async fn forgetting_keeps_other_prefixes_and_the_exception<B: Backend<Store: Store>>(backend: &B) {
     let store = backend.open().await;
     let elsewhere = AnswerSlot { organization: "other".into(), ..slot("a%/1") };
     let keys = ["a%/1", "a%/2", "a%/3", "a%", "ab/1", "b/1"];

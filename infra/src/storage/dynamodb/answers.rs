@@ -7,10 +7,11 @@
 mod running;
 
 use super::DynamoStore;
+use super::append::TRANSACTION_ITEMS;
 use super::errors::{Failure, Reason};
 use super::items::{self, Filter, Item, Range, bytes, get_bytes, get_number, get_text, number, text};
 use super::tables::{RUNNING, SORT, TableName};
-use super::transact::{TRANSACTION_ITEMS, unbuilt};
+use super::transact::unbuilt;
 use crate::sealing::Sealed;
 use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError, Voided};
 use async_trait::async_trait;

@@ -21,9 +21,9 @@ use crate::storage::{AppendError, Commit, Committed, StoreError, replay};
 use aws_sdk_dynamodb::config::Config;
 use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::types::{Put, TransactWriteItem};
+use domain::Organization;
 use domain::limits::IDEMPOTENCY_KEPT;
 use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
-use domain::Organization;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -142,7 +142,8 @@ impl DynamoStore {
         command: Remembered,
     ) -> Result<Committed, StoreError> {
         let missing = |reason: &str| StoreError::Corrupt { seq: command.first, reason: reason.to_owned() };
-        let before = command.first.0.checked_sub(1).ok_or_else(|| missing("a command is remembered there"))?;
+        let before =
+            command.first.0.checked_sub(1).ok_or_else(|| missing("a command is remembered there"))?;
         let count = usize::try_from(command.last.0.saturating_sub(before)).unwrap_or(usize::MAX);
         let state = self.at_least(organization, command.last).await?;
         let events = replay::events(&mut self.reader(), organization, Seq(before), count).await?;
@@ -214,7 +215,9 @@ impl DynamoStore {
     }
 }
 
-fn absent(put: aws_sdk_dynamodb::types::builders::PutBuilder) -> aws_sdk_dynamodb::types::builders::PutBuilder {
+fn absent(
+    put: aws_sdk_dynamodb::types::builders::PutBuilder,
+) -> aws_sdk_dynamodb::types::builders::PutBuilder {
     put.condition_expression("attribute_not_exists(#sort)").expression_attribute_names("#sort", SORT)
 }
 
@@ -234,7 +237,7 @@ fn command_item(organization: &OrganizationId, command: &CommandId, prepared: &P
 }
 
 /// Between 0 and 1.
-fn jitter() -> f64 {
+pub fn jitter() -> f64 {
     let mut bytes = [0; 4];
     // Without randomness everybody waits as long as they may.
     if getrandom::fill(&mut bytes).is_err() {

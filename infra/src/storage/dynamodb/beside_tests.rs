@@ -2,11 +2,30 @@
 
 use super::*;
 use crate::emulators::{dynamodb, moto, sdk_config};
+use crate::storage::conformance::{Backend, Tamper};
 
 mod artefacts;
 mod discoveries;
 mod keeping;
 mod reencrypting;
+
+/// For what tampers with nothing, and reaches the bucket.
+struct Beside(tokio::sync::OnceCell<Names>);
+
+#[async_trait]
+impl Backend for Beside {
+    type Store = DynamoStore;
+
+    async fn open(&self) -> Arc<DynamoStore> {
+        store(self.0.get_or_init(names).await).await
+    }
+
+    async fn tamper(&self, _organization: &OrganizationId, tamper: Tamper) {
+        unreachable!("nothing beside the log is tampered with here: {tamper:?}");
+    }
+}
+
+crate::storage_conformance!(beside: Beside(tokio::sync::OnceCell::new()));
 
 /// Tables and a bucket of their own.
 pub async fn names() -> Names {

@@ -42,7 +42,10 @@ impl Memory {
     /// The same, if its head was confirmed no longer ago than this.
     pub fn get_within(&self, organization: &OrganizationId, age: Duration) -> Option<Tip> {
         let organizations = locked(&self.organizations);
-        organizations.get(organization).filter(|known| known.confirmed.elapsed() <= age).map(|it| it.tip.clone())
+        organizations
+            .get(organization)
+            .filter(|known| known.confirmed.elapsed() <= age)
+            .map(|it| it.tip.clone())
     }
 
     /// Keeps what was the head when it was asked for at `confirmed`, unless something newer is known.

@@ -1,13 +1,11 @@
 //! Transactions that are tried again while others hold an item.
 
 use super::DynamoStore;
+use super::append::jitter;
 use super::errors::Failure;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use std::time::Instant;
-
-/// Items of one transaction.
-pub const TRANSACTION_ITEMS: usize = 100;
 
 impl DynamoStore {
     /// All of it or nothing. An answer that was lost is asked for again by the SDK under the same token, so nothing
@@ -33,14 +31,4 @@ impl DynamoStore {
 /// A request that lacks a part: a defect of ours.
 pub fn unbuilt(error: BuildError) -> Failure {
     Failure::Refused(error.to_string())
-}
-
-/// Between 0 and 1.
-fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness everybody waits as long as they may.
-    if getrandom::fill(&mut bytes).is_err() {
-        return 1.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }

@@ -1,0 +1,69 @@
+mod tamper;
+
+use super::*;
+use crate::emulators;
+use crate::storage::conformance::{Backend, Tamper};
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::Credentials;
+use tables::TableName;
+use tokio::sync::OnceCell;
+
+/// Tables of its own on the emulator that all tests share.
+struct Dynamo {
+    names: Names,
+    made: OnceCell<()>,
+}
+
+impl Dynamo {
+    fn new() -> Self {
+        let prefix = format!("test-{}", uuid::Uuid::new_v4().simple());
+        Self { names: Names { bucket: prefix.clone(), prefix }, made: OnceCell::new() }
+    }
+
+    fn table(&self, table: TableName) -> String {
+        self.names.table(table)
+    }
+
+    /// Straight to the emulator.
+    async fn client(&self) -> Client {
+        let client = Client::new(&aws(&emulators::dynamodb().url).await);
+        self.made.get_or_init(|| create_tables(&client, &self.names)).await;
+        client
+    }
+
+    /// A store with its own memory, which reaches the emulator at this address.
+    async fn through(&self, url: &str, patience: Patience) -> Arc<DynamoStore> {
+        self.client().await;
+        Arc::new(DynamoStore::with(&aws(url).await, self.names.clone(), patience))
+    }
+
+    async fn patient(&self, patience: Patience) -> Arc<DynamoStore> {
+        self.through(&emulators::dynamodb().url, patience).await
+    }
+}
+
+async fn aws(url: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .endpoint_url(url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+        .load()
+        .await
+}
+
+#[async_trait]
+impl Backend for Dynamo {
+    type Store = DynamoStore;
+
+    /// The suite waits a second for what another process appends.
+    async fn open(&self) -> Arc<DynamoStore> {
+        self.patient(Patience { fresh: Duration::from_millis(900), ..Patience::default() }).await
+    }
+
+    async fn tamper(&self, organization: &OrganizationId, tamper: Tamper) {
+        tamper::tamper(&self.client().await, &self.names, organization, tamper).await;
+    }
+}
+
+crate::storage_conformance!(log: Dynamo::new());

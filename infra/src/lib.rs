@@ -2,6 +2,8 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(all(test, feature = "aws"))]
+mod black_hole_tests;
 pub mod databases;
 mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]

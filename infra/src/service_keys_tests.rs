@@ -1,6 +1,7 @@
 use super::*;
 use crate::emulators::wire::{Line, Wire};
-use crate::emulators::{moto, sdk_config};
+use crate::emulators::{impatient_sdk_config, moto, sdk_config};
+use domain::limits::AWS_OPERATION_TIMEOUT;
 use std::time::Duration;
 
 struct Bench {
@@ -136,4 +137,16 @@ async fn what_is_missing_too_short_or_out_of_reach_is_named() {
     assert!(matches!(unavailable, ServiceKeysError::Unavailable { .. }), "{unavailable:?}");
     let said = unavailable.to_string();
     assert!(said.contains(&signing) && said.contains("AccessDeniedException"), "{said}");
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_match_is_not_kept_waiting_by_a_silent_secrets_manager() {
+    let bench = Bench::new().await;
+    let (config, wire) = Wire::through(&impatient_sdk_config(&moto().url).await);
+    let (peppers, _) = load(&config, &bench.prefix).await.expect("loads");
+    let known = peppers.known();
+    wire.set(Line::Silent);
+    let since = Instant::now();
+    assert!(Arc::ptr_eq(&known, &peppers.latest_at(after(60)).await));
+    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + Duration::from_millis(500), "{:?}", since.elapsed());
 }

@@ -17,8 +17,10 @@ use std::sync::{Arc, Mutex};
 #[derive(Clone, Copy, Debug)]
 pub enum Line {
     Open,
-    /// Nothing arrives.
+    /// Nothing arrives, and that is known at once.
     Cut,
+    /// Nothing ever comes back.
+    Silent,
     /// AWS refuses with this code.
     Answers(&'static str),
 }
@@ -80,6 +82,7 @@ impl HttpConnector for Connector {
                 let cut = Error::new(ErrorKind::ConnectionReset, "the line is cut");
                 HttpConnectorFuture::ready(Err(ConnectorError::io(cut.into())))
             }
+            Line::Silent => HttpConnectorFuture::new(std::future::pending()),
             Line::Answers(code) => {
                 let body = SdkBody::from(format!(r#"{{"__type":"{code}","message":"as the test says"}}"#));
                 let status = 400.try_into().expect("a status");

@@ -89,28 +89,29 @@ impl DynamoStore {
         }
     }
 
+    /// With its body, whose end the SDK's own limit does not reach.
     async fn get_object(
         &self,
         organization: &OrganizationId,
         address: &str,
     ) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = object(organization, address);
-        let got = self.s3.get_object().bucket(&self.names.bucket).key(key).send().await;
-        let body = match got {
-            Ok(got) => got.body,
-            Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
-                return Ok(None);
+        let whole = async {
+            let key = object(organization, address);
+            let got = self.s3.get_object().bucket(&self.names.bucket).key(key).send().await;
+            match got {
+                Ok(got) => got.body.collect().await.map(|body| Some(body.to_vec())).map_err(|_| cut_off()),
+                Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
+                    Ok(None)
+                }
+                Err(error) => Err(unavailable(error)),
             }
-            Err(error) => return Err(unavailable(error)),
         };
-        // The SDK's limit ends with the head of the answer.
-        let cut = |reason: &str| StoreError::Unavailable(format!("an object was cut off: {reason}"));
-        match tokio::time::timeout(AWS_OPERATION_TIMEOUT, body.collect()).await {
-            Ok(Ok(whole)) => Ok(Some(whole.to_vec())),
-            Ok(Err(_)) => Err(cut("the connection broke")),
-            Err(_) => Err(cut("no answer in time")),
-        }
+        tokio::time::timeout(AWS_OPERATION_TIMEOUT, whole).await.unwrap_or_else(|_| Err(cut_off()))
     }
+}
+
+fn cut_off() -> StoreError {
+    StoreError::Unavailable("an object did not arrive whole".to_owned())
 }
 
 fn is_there(refused: &PutItemError) -> bool {

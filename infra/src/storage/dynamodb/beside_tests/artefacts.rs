@@ -1,8 +1,12 @@
 use super::*;
+use crate::emulators::impatient_sdk_config;
 use crate::storage::{Artefacts, StoreError};
 use domain::limits::ARTEFACT_INLINE_BYTES;
 use events::{OrganizationId, Seq};
+use std::time::Instant;
 use tables::TableName;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 fn acme() -> OrganizationId {
     "acme".into()
@@ -22,6 +26,38 @@ async fn what_fits_the_table_is_there_and_what_does_not_is_in_the_bucket() {
     let keys: Vec<_> = objects.contents().iter().filter_map(|object| object.key()).collect();
     let address = store.put(&acme(), &large).await.expect("put");
     assert_eq!(keys, [format!("acme/{address}")]);
+}
+
+#[tokio::test]
+async fn a_bucket_that_says_nothing_or_stops_in_the_middle_is_unavailable_in_time() {
+    for said in ["", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\nthe first words"] {
+        let names = names().await;
+        let config = impatient_sdk_config(&says(said).await).await;
+        let s3 = aws_sdk_s3::Client::new(&config);
+        let store = DynamoStore { s3, ..patient(&names, Patience::default()).await };
+        let since = Instant::now();
+        let refused = store.get(&acme(), &"0".repeat(64)).await;
+        assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+        assert!(
+            since.elapsed() < AWS_OPERATION_TIMEOUT + Duration::from_millis(500),
+            "{:?}",
+            since.elapsed()
+        );
+    }
+}
+
+/// A server that answers every connection with this and then nothing.
+async fn says(text: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+    tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept().await {
+            socket.write_all(text.as_bytes()).await.expect("it listens");
+            held.push(socket);
+        }
+    });
+    url
 }
 
 #[tokio::test]

@@ -1,10 +1,13 @@
 //! What DynamoDB does beyond the suite that every backend passes.
 
 use super::*;
+use crate::emulators::wire::{Line, Wire};
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, Voided};
+use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided};
+use domain::limits::AWS_OPERATION_TIMEOUT;
 use events::IntegrationKind::Postgres;
 use jiff::Timestamp;
+use std::time::Instant;
 use tables::TableName;
 
 fn slot(key: &str) -> AnswerSlot {
@@ -75,6 +78,25 @@ async fn what_is_voided_goes_however_much_it_is() {
         left.items().iter().map(|it| items::get_text(it, "item").expect("a key")).collect();
     left.sort_unstable();
     assert_eq!(left, ["row:own", "tool"]);
+}
+
+#[tokio::test]
+async fn slots_that_others_hold_at_this_moment_are_tried_for_again_and_not_for_ever() {
+    let names = names().await;
+    let (config, wire) = Wire::through(&sdk_config(&dynamodb().url).await);
+    let store = DynamoStore::with(&config, names, Patience::default());
+    let now = Timestamp::now();
+    let busy = ["TransactionConflict", "ThrottlingError", "TransactionConflict"].map(Line::Cancels);
+    wire.first(busy);
+    assert!(begin(&store, "a", now).await == Begun::Fresh);
+    assert_eq!(wire.sent("TransactWriteItems"), 4);
+    wire.first(busy);
+    store.finish(&[(slot("a"), sealed("x"))], AnswerState::Done, None).await.expect("finishes");
+    wire.set(Line::Cancels("TransactionConflict"));
+    let since = Instant::now();
+    let refused = store.begin(&[slot("b")], now).await.map(|_| ());
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + Duration::from_millis(500), "{:?}", since.elapsed());
 }
 
 #[tokio::test]

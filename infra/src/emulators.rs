@@ -61,6 +61,7 @@ pub fn tool(path: &str) -> PathBuf {
     program
 }
 
+#[allow(clippy::disallowed_methods)] // a look at our own port, to see whether it listens
 fn start(program: &str, arguments: &[&str]) -> Emulator {
     // Closed again before the emulator takes it: neither tells which port it got when asked for any.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());

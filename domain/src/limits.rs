@@ -101,6 +101,15 @@ pub const HEAD_FRESH: Duration = Duration::from_secs(5);
 pub const HEAD_TRUSTED: Duration = Duration::from_secs(60);
 /// How long an unwrapped data key stays in memory.
 pub const DATA_KEY_KEPT: Duration = Duration::from_secs(300);
+/// Data keys in memory of one process: far more than one function serves organizations in that time.
+pub const DATA_KEYS_MAX: usize = 1000;
+/// A secret of Secrets Manager is read again no sooner than this: wrong API keys must not hammer it.
+pub const SECRETS_REREAD: Duration = Duration::from_secs(60);
+/// Without a sign of life for this long a discovery was given up: its worker died, or never began. A worker gives one
+/// several times in that time.
+pub const DISCOVERY_LEASE: Duration = Duration::from_secs(60);
+/// How long a discovery's result can be asked for.
+pub const DISCOVERY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of an artefact that DynamoDB holds; larger ones go to S3.
 pub const ARTEFACT_INLINE_BYTES: usize = 64 * 1024;
 /// A stream of events ends after this; its client resumes where it was.

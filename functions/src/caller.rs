@@ -8,6 +8,7 @@ use crate::services::Services;
 use domain::Organization;
 use events::{Actor, ActorKind, KeyId, OrganizationId};
 use http::{HeaderMap, HeaderValue, header};
+use infra::peppers::PepperSource;
 use std::sync::Arc;
 
 /// An authenticated request's key, and its organization's state when it was checked.
@@ -41,9 +42,7 @@ impl Services {
             None => self.log.state(&organization).await?,
         };
         let (key_id, key) = state.keys.get_key_value(presented.key_id).ok_or_else(invalid)?;
-        if !key_text::secret_matches(&self.pepper, presented.secret, &key.secret_hash)
-            || !key.is_valid(clock::now())
-        {
+        if !key.is_valid(clock::now()) || !matches(&*self.peppers, presented.secret, &key.secret_hash).await {
             return Err(invalid());
         }
         if !key.has_scope(scope.as_str()) {
@@ -81,7 +80,70 @@ impl Services {
     }
 }
 
+/// A key that was minted after a rotation of the pepper is what shows a warm process that there was one.
+async fn matches(peppers: &dyn PepperSource, secret: &str, stored: &str) -> bool {
+    let known = peppers.known();
+    if key_text::secret_matches(&known, secret, stored) {
+        return true;
+    }
+    let latest = peppers.latest().await;
+    !Arc::ptr_eq(&known, &latest) && key_text::secret_matches(&latest, secret, stored)
+}
+
 fn invalid() -> Problem {
     Problem::new(Code::InvalidApiKey, "send Authorization: Bearer with an API key that is in force")
         .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"bindery\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use infra::peppers::Peppers;
+    use std::sync::RwLock;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use zeroize::Zeroizing;
+
+    /// A process that learns of rotations when it asks.
+    struct Rotating {
+        known: RwLock<Arc<Peppers>>,
+        latest: RwLock<Arc<Peppers>>,
+        asked: AtomicUsize,
+    }
+
+    fn peppers(current: u8, previous: Option<u8>) -> Arc<Peppers> {
+        let pepper = |byte| Zeroizing::new([byte; 32]);
+        Arc::new(Peppers { current: pepper(current), previous: previous.map(pepper) })
+    }
+
+    #[async_trait::async_trait]
+    impl PepperSource for Rotating {
+        fn known(&self) -> Arc<Peppers> {
+            self.known.read().unwrap().clone()
+        }
+
+        async fn latest(&self) -> Arc<Peppers> {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let latest = self.latest.read().unwrap().clone();
+            *self.known.write().unwrap() = latest.clone();
+            latest
+        }
+    }
+
+    #[tokio::test]
+    async fn after_a_rotation_old_keys_open_and_new_ones_open_where_nobody_knew_of_it() {
+        let (before, after) = (peppers(1, None), peppers(2, Some(1)));
+        let old = key_text::secret_hash(&before.current, "old");
+        let new = key_text::secret_hash(&after.current, "new");
+        let process =
+            Rotating { known: RwLock::new(before), latest: RwLock::new(after), asked: AtomicUsize::new(0) };
+        assert!(matches(&process, "old", &old).await);
+        assert_eq!(process.asked.load(Ordering::Relaxed), 0, "nothing is asked for a key that matches");
+        assert!(matches(&process, "new", &new).await);
+        assert_eq!(process.asked.load(Ordering::Relaxed), 1);
+        assert!(matches(&process, "old", &old).await && matches(&process, "new", &new).await);
+        assert!(!matches(&process, "old", &new).await);
+        *process.latest.write().unwrap() = peppers(3, Some(2));
+        assert!(!matches(&process, "other", &old).await);
+        assert!(!matches(&process, "old", &old).await, "two rotations end a key");
+    }
 }

@@ -118,6 +118,12 @@ impl Services {
     }
 }
 
+/// # Errors
+/// 503 when answers cannot be sealed now.
+pub async fn prepare(services: &Services, slot: &AnswerSlot) -> Result<(), Problem> {
+    Ok(services.sealer.prepare(&seal_context(slot)).await?)
+}
+
 /// The answer as it is kept.
 pub async fn seal(services: &Services, slot: &AnswerSlot, reply: &Reply) -> Result<Sealed, Problem> {
     let plain = serde_json::to_vec(&Kept::of(reply)).expect("kept answers are JSON");

@@ -3,6 +3,7 @@
 use crate::random;
 use events::KeyId;
 use hmac::{Hmac, KeyInit, Mac};
+use infra::peppers::Peppers;
 use infra::secret::Secret;
 use sha2::Sha256;
 
@@ -47,11 +48,16 @@ pub fn secret_hash(pepper: &[u8; 32], secret: &str) -> String {
     hex::encode(keyed(pepper, secret).finalize().into_bytes())
 }
 
-/// Compares in constant time.
-pub fn secret_matches(pepper: &[u8; 32], secret: &str, stored: &str) -> bool {
+/// Compares in constant time, with the current pepper and with the one before it, whichever matches.
+pub fn secret_matches(peppers: &Peppers, secret: &str, stored: &str) -> bool {
     let mut expected = [0u8; 32];
-    hex::decode_to_slice(stored, &mut expected).is_ok()
-        && keyed(pepper, secret).verify_slice(&expected).is_ok()
+    if hex::decode_to_slice(stored, &mut expected).is_err() {
+        return false;
+    }
+    let matches = |pepper: &[u8; 32]| keyed(pepper, secret).verify_slice(&expected).is_ok();
+    let current = matches(&peppers.current);
+    let previous = peppers.previous.as_ref().is_some_and(|previous| matches(previous));
+    current | previous
 }
 
 fn keyed(pepper: &[u8; 32], secret: &str) -> Hmac<Sha256> {
@@ -85,9 +91,22 @@ mod tests {
     #[test]
     fn another_secret_or_pepper_does_not_match() {
         let hash = secret_hash(&[1; 32], "secret");
-        assert!(secret_matches(&[1; 32], "secret", &hash));
-        assert!(!secret_matches(&[1; 32], "Secret", &hash));
-        assert!(!secret_matches(&[2; 32], "secret", &hash));
-        assert!(!secret_matches(&[1; 32], "secret", "not hex"));
+        assert!(secret_matches(&peppers(1, None), "secret", &hash));
+        assert!(!secret_matches(&peppers(1, None), "Secret", &hash));
+        assert!(!secret_matches(&peppers(2, None), "secret", &hash));
+        assert!(!secret_matches(&peppers(1, None), "secret", "not hex"));
+    }
+
+    #[test]
+    fn a_key_of_the_previous_pepper_matches_and_one_of_the_pepper_before_that_does_not() {
+        let hash = secret_hash(&[1; 32], "secret");
+        assert!(secret_matches(&peppers(2, Some(1)), "secret", &hash));
+        assert!(!secret_matches(&peppers(2, Some(1)), "Secret", &hash));
+        assert!(!secret_matches(&peppers(3, Some(2)), "secret", &hash));
+    }
+
+    fn peppers(current: u8, previous: Option<u8>) -> Peppers {
+        let pepper = |byte| zeroize::Zeroizing::new([byte; 32]);
+        Peppers { current: pepper(current), previous: previous.map(pepper) }
     }
 }

@@ -6,6 +6,7 @@ use domain::catalog::Catalog;
 use domain::integration::Discovery;
 use events::{IntegrationKind, KeyId, OrganizationId};
 use infra::databases::pool::Pools;
+use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, CredentialStore, EventLog};
@@ -29,7 +30,7 @@ pub struct Services {
     pub discoveries: crate::integrations::running::Discoveries,
     pub visible: crate::integrations::visible::Views,
     /// For the hashes of API keys.
-    pub pepper: Zeroizing<[u8; 32]>,
+    pub peppers: Arc<dyn PepperSource>,
     pub cursor_key: Zeroizing<[u8; 32]>,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Zeroizing<[u8; 32]>,

@@ -9,6 +9,7 @@ use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
+use infra::peppers::{OnePepper, PepperSource};
 use infra::sealing::key_file::KeyFileSealer;
 use infra::storage::EventLog;
 use infra::storage::snapshots::Snapshots;
@@ -27,6 +28,8 @@ pub const KEY_FILE: &str = "bindery.key";
 pub struct Embedded {
     pub store: Arc<SqliteStore>,
     pub sealer: Arc<KeyFileSealer>,
+    /// For the hashes of API keys.
+    pub peppers: Arc<dyn PepperSource>,
 }
 
 impl Embedded {
@@ -42,12 +45,8 @@ impl Embedded {
         let opened =
             if is_new { KeyFileSealer::open_or_create(&key_file) } else { KeyFileSealer::open(&key_file) };
         let sealer = opened.map_err(|error| error.to_string())?;
-        Ok(Self { store, sealer: Arc::new(sealer) })
-    }
-
-    /// For the hashes of API keys.
-    pub fn pepper(&self) -> zeroize::Zeroizing<[u8; 32]> {
-        self.sealer.derive("api-key-pepper")
+        let peppers = Arc::new(OnePepper::new(sealer.derive("api-key-pepper")));
+        Ok(Self { store, sealer: Arc::new(sealer), peppers })
     }
 
     /// # Errors
@@ -70,7 +69,7 @@ impl Embedded {
             turns: Keyed::new(1),
             streams: Keyed::new(STREAMS_MAX),
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
-            pepper: self.pepper(),
+            peppers: self.peppers.clone(),
             cursor_key: self.sealer.derive("cursors"),
             hash_key: self.sealer.derive("keyed-hashes"),
             organizations_by_key: Default::default(),

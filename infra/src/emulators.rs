@@ -1,5 +1,11 @@
 //! What stands in for AWS on one machine: servers on loopback that end with this process, however it ends.
 
+#[cfg(test)]
+pub mod wire;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_kms::config::Credentials;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -8,6 +14,9 @@ use std::time::{Duration, Instant};
 
 /// How long one may take to listen; moto loads for seconds when two cores are busy.
 const START: Duration = Duration::from_secs(60);
+
+/// How long an emulator may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Emulator {
     pub url: String,
@@ -27,6 +36,22 @@ pub fn moto() -> &'static Emulator {
     RUNNING.get_or_init(|| start("py/bin/moto_server", &["-p"]))
 }
 
+/// How an emulator is reached: it takes any credentials, and longer than the real service when the machine is busy.
+pub async fn sdk_config(url: &str) -> SdkConfig {
+    let patient = TimeoutConfig::builder().operation_timeout(PATIENCE).build();
+    impatient_sdk_config(url).await.to_builder().timeout_config(patient).build()
+}
+
+/// The same with the limits that hold on AWS.
+pub async fn impatient_sdk_config(url: &str) -> SdkConfig {
+    crate::aws::loader()
+        .region(Region::from_static("eu-central-1"))
+        .credentials_provider(Credentials::new("emulator", "emulator", None, None, "emulator"))
+        .endpoint_url(url)
+        .load()
+        .await
+}
+
 /// A program in the folder that `scripts/aws_tools.sh` fills.
 pub fn tool(path: &str) -> PathBuf {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../var/tools");
@@ -36,6 +61,7 @@ pub fn tool(path: &str) -> PathBuf {
     program
 }
 
+#[allow(clippy::disallowed_methods)] // a look at our own port, to see whether it listens
 fn start(program: &str, arguments: &[&str]) -> Emulator {
     // Closed again before the emulator takes it: neither tells which port it got when asked for any.
     let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());

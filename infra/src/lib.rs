@@ -2,9 +2,15 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(all(test, feature = "aws"))]
+mod black_hole_tests;
 pub mod databases;
+mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]
 pub mod emulators;
+pub mod peppers;
 pub mod sealing;
 pub mod secret;
+#[cfg(feature = "aws")]
+pub mod service_keys;
 pub mod storage;

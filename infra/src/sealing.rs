@@ -1,8 +1,11 @@
 //! Sealing: AES-256-GCM under a data key of its own for each record, the data key wrapped by a master key.
 
+mod cipher;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod key_file;
+#[cfg(feature = "aws")]
+pub mod kms;
 
 use async_trait::async_trait;
 use events::{IntegrationKind, OrganizationId};
@@ -76,6 +79,12 @@ pub enum SealError {
 pub trait Sealer: Send + Sync {
     async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, SealError>;
     async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError>;
-    /// Wipes data keys that are kept for this context. To be called when its record was replaced or destroyed.
+    /// Makes ready what sealing needs: when this fails, sealing would. Asked before something happens whose record must
+    /// then be kept.
+    async fn prepare(&self, _context: &SealContext) -> Result<(), SealError> {
+        Ok(())
+    }
+    /// Wipes data keys that are kept for this context and for earlier versions of it. To be called when their records
+    /// are replaced or destroyed.
     fn forget(&self, _context: &SealContext) {}
 }

@@ -97,7 +97,7 @@ impl Site {
             key_id,
             name: "test".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-            secret_hash: key_text::secret_hash(&self.embedded.pepper(), secret.expose()),
+            secret_hash: key_text::secret_hash(&self.embedded.peppers.known().current, secret.expose()),
             expires_at,
         };
         let command = Command {

@@ -167,7 +167,7 @@ async fn mint(
         key_id,
         name,
         scopes,
-        secret_hash: key_text::secret_hash(&embedded.pepper(), secret.expose()),
+        secret_hash: key_text::secret_hash(&embedded.peppers.known().current, secret.expose()),
         expires_at,
     };
     let change = Change {

@@ -173,6 +173,7 @@ impl Services {
     /// Destroys credentials up to a version. What fails now is done at the next start or change: the log already
     /// says that they are gone, and an error would say that the change did not happen.
     pub async fn shred_through(&self, organization: &OrganizationId, kind: IntegrationKind, through: u32) {
+        self.sealer.forget(&SealContext::credentials(organization, kind, through));
         if let Err(error) = self.credentials.shred(organization, kind, through).await {
             tracing::error!(%organization, %kind, %error, "old credentials could not be destroyed yet");
         }

@@ -92,11 +92,12 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         return Err(Problem::field("expiresAt", "must be no later than this key's own expiry"));
     }
     let (key_id, text, secret) = key_text::mint();
+    let peppers = context.services.peppers.latest().await;
     let minted = KeyMinted {
         key_id: key_id.clone(),
         name: request.name,
         scopes,
-        secret_hash: key_text::secret_hash(&context.services.pepper, secret.expose()),
+        secret_hash: key_text::secret_hash(&peppers.current, secret.expose()),
         expires_at: request.expires_at,
     };
     let decided = context

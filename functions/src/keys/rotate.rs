@@ -50,7 +50,8 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let now = clock::now();
     let valid_until = now + SignedDuration::from_millis(overlap as i64);
     let (successor, text, secret) = key_text::mint();
-    let secret_hash = key_text::secret_hash(&context.services.pepper, secret.expose());
+    let peppers = context.services.peppers.latest().await;
+    let secret_hash = key_text::secret_hash(&peppers.current, secret.expose());
     let decided = context
         .decide(|state| {
             let (successor, secret_hash) = (successor.clone(), secret_hash.clone());

@@ -124,6 +124,10 @@ impl Repeats {
         run: impl AsyncFnOnce() -> Answer,
         body: impl Fn(&Answer) -> Reply,
     ) -> Result<Reply, Problem> {
+        // When its answer could not be sealed, the customer's database is not touched.
+        if let Some(slot) = self.slots.first() {
+            idempotency::prepare(services, slot).await?;
+        }
         loop {
             match services.answers.begin(&self.slots, clock::now()).await? {
                 Begun::Fresh => break,

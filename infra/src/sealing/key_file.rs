@@ -1,13 +1,11 @@
 //! The master key in a file that only its owner can read.
 
+use super::cipher::{self, decrypt, encrypt};
 use super::{SealContext, SealError, Sealed, Sealer};
-use aes_gcm::aead::{Aead, KeyInit, Payload};
-use aes_gcm::{Aes256Gcm, Key, Nonce};
+use crate::derive::{Bytes32, derive};
 use async_trait::async_trait;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -15,10 +13,6 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 const HEADER: &str = "bindery master key v1";
-const NONCE: usize = 12;
-const TAG: usize = 16;
-
-type Bytes32 = Zeroizing<[u8; 32]>;
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyFileError {
@@ -81,23 +75,15 @@ impl KeyFileSealer {
     }
 
     fn new(master: Bytes32) -> Self {
-        let wrapping = derive(&master, "wrap data keys");
+        let wrapping = derive(master.as_slice(), "wrap data keys");
         Self { master, wrapping }
     }
 
     /// A key for another use, such as the pepper of API keys. Equal labels give equal keys; nothing can be learnt
     /// from one about another or about the master key.
-    pub fn derive(&self, label: &str) -> Zeroizing<[u8; 32]> {
-        derive(&self.master, label)
+    pub fn derive(&self, label: &str) -> Bytes32 {
+        derive(self.master.as_slice(), label)
     }
-}
-
-fn derive(master: &Bytes32, label: &str) -> Bytes32 {
-    let mut mac =
-        <Hmac<Sha256> as KeyInit>::new_from_slice(master.as_slice()).expect("HMAC takes any key length");
-    mac.update(b"bindery.derive.v1\0");
-    mac.update(label.as_bytes());
-    Zeroizing::new(mac.finalize().into_bytes().into())
 }
 
 fn parse(text: &[u8]) -> Option<Bytes32> {
@@ -161,38 +147,9 @@ impl Sealer for KeyFileSealer {
     async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let context = context.canonical();
         let unwrapped = decrypt(&self.wrapping, &context, &sealed.wrapped_key)?;
-        let mut data_key = Zeroizing::new([0; 32]);
-        if unwrapped.len() != data_key.len() {
-            return Err(SealError::DoesNotOpen);
-        }
-        data_key.copy_from_slice(&unwrapped);
+        let data_key = cipher::data_key(&unwrapped).ok_or(SealError::DoesNotOpen)?;
         decrypt(&data_key, &context, &sealed.body)
     }
-}
-
-fn encrypt(key: &Bytes32, context: &[u8], plain: &[u8]) -> Result<Vec<u8>, SealError> {
-    let mut nonce = [0; NONCE];
-    getrandom::fill(&mut nonce).map_err(|_| SealError::Unavailable)?;
-    let sealed = cipher(key)
-        .encrypt(&Nonce::from(nonce), Payload { msg: plain, aad: context })
-        // Only past 64 GB.
-        .map_err(|_| SealError::Unavailable)?;
-    Ok([nonce.as_slice(), &sealed].concat())
-}
-
-fn decrypt(key: &Bytes32, context: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let (nonce, body) = sealed.split_first_chunk::<NONCE>().ok_or(SealError::DoesNotOpen)?;
-    if body.len() < TAG {
-        return Err(SealError::DoesNotOpen);
-    }
-    cipher(key)
-        .decrypt(&Nonce::from(*nonce), Payload { msg: body, aad: context })
-        .map(Zeroizing::new)
-        .map_err(|_| SealError::DoesNotOpen)
-}
-
-fn cipher(key: &Bytes32) -> Aes256Gcm {
-    Aes256Gcm::new(<&Key<Aes256Gcm>>::from(&**key))
 }
 
 #[cfg(test)]

@@ -60,6 +60,9 @@ pub enum Tamper {
 macro_rules! storage_conformance {
     ($backend:expr) => {
         $crate::storage_conformance!(log: $backend);
+        $crate::storage_conformance!(beside: $backend);
+    };
+    (beside: $backend:expr) => {
         $crate::storage_conformance!(@each $backend; beside:
             artefacts_are_found_by_their_content
             artefacts_belong_to_one_organization

@@ -1,16 +1,24 @@
 //! The backend on AWS: the log and what stands beside it in DynamoDB, large artefacts in S3.
 
+mod answers;
 mod append;
+mod artefacts;
+#[cfg(test)]
+mod beside_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
+mod credentials;
+mod discoveries;
 mod errors;
 mod items;
 mod memory;
 mod projector;
 mod reader;
+pub mod reencrypt;
 mod replace;
 mod state;
 pub mod tables;
+mod transact;
 mod views;
 
 #[cfg(any(test, feature = "conformance"))]
@@ -22,7 +30,7 @@ use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use domain::Organization;
-use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, HEAD_FRESH, HEAD_TRUSTED};
+use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, DISCOVERY_LEASE, HEAD_FRESH, HEAD_TRUSTED};
 use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
 use memory::Memory;
 use reader::Reader;
@@ -54,6 +62,8 @@ struct Patience {
     fresh: Duration,
     /// The same while the log cannot be reached.
     trusted: Duration,
+    /// A discovery without a sign of life for this long was given up.
+    discovery: Duration,
 }
 
 impl Default for Patience {
@@ -63,6 +73,7 @@ impl Default for Patience {
             backoff: AWS_BACKOFF,
             fresh: HEAD_FRESH,
             trusted: HEAD_TRUSTED,
+            discovery: DISCOVERY_LEASE,
         }
     }
 }

@@ -122,3 +122,34 @@ pub async fn query(client: &Client, range: Range<'_>, limit: usize) -> Result<Ve
     }
     Ok(found)
 }
+
+/// What a scan looks for, written as DynamoDB writes it.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    pub expression: &'static str,
+    /// Of each `#name` in it.
+    pub names: &'static [&'static str],
+    pub values: Item,
+}
+
+/// One page of a whole table in no order, and where the next begins. Every page that is looked at is paid for, found
+/// or not: for sweepers, never for requests.
+pub async fn scan(
+    client: &Client,
+    table: &str,
+    filter: &Filter,
+    from: Option<Item>,
+) -> Result<(Vec<Item>, Option<Item>), StoreError> {
+    let mut scan = client
+        .scan()
+        .table_name(table)
+        .filter_expression(filter.expression)
+        .set_expression_attribute_values(Some(filter.values.clone()))
+        .consistent_read(true)
+        .set_exclusive_start_key(from);
+    for name in filter.names {
+        scan = scan.expression_attribute_names(format!("#{name}"), *name);
+    }
+    let page = scan.send().await.map_err(unavailable)?;
+    Ok((page.items.unwrap_or_default(), page.last_evaluated_key))
+}

@@ -15,7 +15,23 @@ pub struct Table {
     pub backed_up: bool,
     /// The deployment cannot delete it.
     pub protected: bool,
+    /// Holds only the items that have its attributes.
+    pub index: Option<Index>,
 }
+
+/// A sparse index with the keys alone: what an item's other attributes are is read from the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Index {
+    pub name: &'static str,
+    /// A string.
+    pub partition: &'static str,
+    /// A number.
+    pub sort: &'static str,
+}
+
+/// Answers that are not there yet: by a few shards, so that no partition is hot, and by the microsecond they were
+/// begun at.
+pub const RUNNING: Index = Index { name: "running", partition: "running", sort: "began" };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TableName {
@@ -36,30 +52,61 @@ pub enum TableName {
 }
 
 pub const TABLES: &[Table] = &[
-    Table { name: TableName::Commits, expires: None, stream: true, backed_up: true, protected: true },
+    Table {
+        name: TableName::Commits,
+        expires: None,
+        stream: true,
+        backed_up: true,
+        protected: true,
+        index: None,
+    },
     Table {
         name: TableName::Heads,
         expires: Some("expires"),
         stream: true,
         backed_up: true,
         protected: true,
+        index: None,
     },
-    Table { name: TableName::Views, expires: None, stream: false, backed_up: false, protected: false },
-    Table { name: TableName::Credentials, expires: None, stream: false, backed_up: false, protected: true },
+    Table {
+        name: TableName::Views,
+        expires: None,
+        stream: false,
+        backed_up: false,
+        protected: false,
+        index: None,
+    },
+    Table {
+        name: TableName::Credentials,
+        expires: None,
+        stream: false,
+        backed_up: false,
+        protected: true,
+        index: None,
+    },
     Table {
         name: TableName::Answers,
         expires: Some("expires"),
         stream: false,
         backed_up: false,
         protected: true,
+        index: Some(RUNNING),
     },
-    Table { name: TableName::Artefacts, expires: None, stream: false, backed_up: true, protected: true },
+    Table {
+        name: TableName::Artefacts,
+        expires: None,
+        stream: false,
+        backed_up: true,
+        protected: true,
+        index: None,
+    },
     Table {
         name: TableName::Discoveries,
         expires: Some("expires"),
         stream: true,
         backed_up: false,
         protected: false,
+        index: None,
     },
 ];
 

@@ -1,0 +1,67 @@
+//! Answers that a process left running when it died, found by an index that holds running ones alone.
+
+use super::{BODY_HASH, OWNER, STATE, STATE_RUNNING, named};
+use crate::storage::dynamodb::DynamoStore;
+use crate::storage::dynamodb::errors::unavailable;
+use crate::storage::dynamodb::items::{self, Item, get_text, number, text};
+use crate::storage::dynamodb::tables::RUNNING;
+use crate::storage::{AnswerSlot, StoreError};
+use jiff::{SignedDuration, Timestamp};
+
+/// Partitions of the index: one alone would bear 1,000 writes a second, each live write being two.
+const SHARDS: u8 = 16;
+/// How many are looked at in one shard at a time: what is settled leaves the index, and the next sweep finds the rest.
+const LOOKED_AT: i32 = 250;
+
+/// Keys end in a hash, so they spread.
+pub fn shard(key: &str) -> String {
+    let sum = key.bytes().fold(0, u8::wrapping_add);
+    (sum % SHARDS).to_string()
+}
+
+impl DynamoStore {
+    /// Those of other processes, begun longer ago than any process lives, by organization and key.
+    pub(super) async fn left_running(&self, now: Timestamp) -> Result<Vec<AnswerSlot>, StoreError> {
+        let lease = SignedDuration::try_from(self.lease).unwrap_or(SignedDuration::MAX);
+        let begun_before = now.checked_sub(lease).unwrap_or(Timestamp::MIN);
+        let mut left = Vec::new();
+        for shard in 0..SHARDS {
+            for entry in self.begun(shard, begun_before).await? {
+                left.extend(self.confirmed_running(&entry).await?);
+            }
+        }
+        left.sort_by(|one, two| (&one.organization, &one.key).cmp(&(&two.organization, &two.key)));
+        Ok(left)
+    }
+
+    /// Entries of the index, oldest first.
+    async fn begun(&self, shard: u8, before: Timestamp) -> Result<Vec<Item>, StoreError> {
+        let page = self
+            .client
+            .query()
+            .table_name(self.answers())
+            .index_name(RUNNING.name)
+            .key_condition_expression("#shard = :shard AND #began < :before")
+            .expression_attribute_names("#shard", RUNNING.partition)
+            .expression_attribute_names("#began", RUNNING.sort)
+            .expression_attribute_values(":shard", text(shard.to_string()))
+            .expression_attribute_values(":before", number(before.as_microsecond()))
+            .limit(LOOKED_AT)
+            .send()
+            .await
+            .map_err(unavailable)?;
+        Ok(page.items.unwrap_or_default())
+    }
+
+    /// An index is behind its table: what it names may be finished by now.
+    async fn confirmed_running(&self, entry: &Item) -> Result<Option<AnswerSlot>, StoreError> {
+        let (organization, key) = named(entry)?;
+        let item = items::get(&self.client, &self.answers(), organization.as_str(), key).await?;
+        let Some(item) = item else { return Ok(None) };
+        if get_text(&item, STATE)? != STATE_RUNNING || get_text(&item, OWNER)? == self.process {
+            return Ok(None);
+        }
+        let body_hash = get_text(&item, BODY_HASH)?.to_owned();
+        Ok(Some(AnswerSlot { organization, key: key.to_owned(), body_hash }))
+    }
+}

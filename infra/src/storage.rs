@@ -8,6 +8,8 @@ mod cqrs;
 mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
+#[cfg(test)]
+mod histories;
 mod judging;
 mod replay;
 pub mod snapshots;

@@ -12,8 +12,10 @@ mod discoveries;
 mod errors;
 mod items;
 mod memory;
+mod projector;
 mod reader;
 pub mod reencrypt;
+mod replace;
 mod state;
 pub mod tables;
 mod transact;
@@ -21,6 +23,7 @@ mod views;
 
 #[cfg(any(test, feature = "conformance"))]
 pub use create::create_tables;
+pub use projector::{Projected, Swept};
 
 use super::replay::{self, Rows};
 use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
@@ -103,6 +106,14 @@ impl DynamoStore {
     fn reader(&self) -> Reader {
         Reader::new(&self.client, &self.names)
     }
+}
+
+/// How long to wait after so many failures: at random, below a bound that doubles.
+fn backoff(first: Duration, failed: u32) -> Duration {
+    let mut bytes = [0; 4];
+    // Without randomness everybody waits as long as they may.
+    let drawn = getrandom::fill(&mut bytes).map_or(u32::MAX, |()| u32::from_le_bytes(bytes));
+    (first * 2_u32.pow(failed.min(6))).mul_f64(f64::from(drawn) / f64::from(u32::MAX))
 }
 
 #[async_trait]

@@ -132,3 +132,7 @@ pub async fn verify<R: Rows>(log: &mut R, organization: &OrganizationId) -> Resu
         }
     }
 }
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

@@ -9,12 +9,12 @@
 //! item on condition that there is none, so whichever lands second is cancelled as a whole. For the same reason an
 //! attempt that lands after this function has given up appends nothing that a repetition would append again.
 
-use super::DynamoStore;
 use super::errors::{Failure, Reason};
-use super::items::{self, Item, number};
+use super::items::{self, Item, number, text};
 use super::memory::Tip;
 use super::reader::{self, HEAD, KEY, ORGANIZATIONS, Remembered};
 use super::tables::{SORT, TableName};
+use super::{DynamoStore, backoff};
 use crate::storage::chain::{self, Head, Row};
 use crate::storage::judging::{foreign_key, judge, minted};
 use crate::storage::{AppendError, Commit, Committed, StoreError, replay};
@@ -40,8 +40,8 @@ const CONTENDED: Duration = Duration::from_secs(5);
 /// The attempts of one append.
 struct Attempts {
     started: Instant,
-    /// When the store last answered; a failure is only given up on when it has not for `operation`.
-    answered: Instant,
+    /// When the service last judged a transaction; after `operation` of silence and excuses the append gives up.
+    judged: Instant,
     failed: u32,
     /// The hashes that were sent: a commit that bears one of them is this call's own.
     sent: Vec<[u8; 32]>,
@@ -54,26 +54,21 @@ impl DynamoStore {
         // Whoever has waited for as long as a store may be silent goes ahead without.
         let _turn = tokio::time::timeout(self.patience.operation, turn.lock()).await.ok();
         let now = Instant::now();
-        let mut attempts = Attempts { started: now, answered: now, failed: 0, sent: Vec::new() };
-        let mut tip = match self.memory.get(&organization) {
-            Some(tip) => tip,
-            None => self.confirmed(&organization).await?,
+        let mut attempts = Attempts { started: now, judged: now, failed: 0, sent: Vec::new() };
+        let (mut tip, mut confirmed) = match self.memory.get(&organization) {
+            Some(tip) => (tip, false),
+            None => (self.confirmed(&organization).await?, true),
         };
         loop {
             let prepared = match Prepared::new(&tip, commit.clone()) {
                 Ok(prepared) => prepared,
-                Err(refused) => {
-                    // Before anything is refused: the command may have happened, and memory may be old.
-                    if let Some(found) = self.found(&commit, &attempts).await? {
-                        return Ok(found);
-                    }
-                    let now = self.confirmed(&organization).await?;
-                    if now.head == tip.head {
-                        return Err(refused);
-                    }
-                    tip = now;
+                // Nothing is refused on memory alone.
+                Err(_) if !confirmed => {
+                    (tip, confirmed) = (self.confirmed(&organization).await?, true);
                     continue;
                 }
+                // Whatever it asks for and expects now, the command may have happened.
+                Err(refused) => return self.found(&commit, &attempts).await?.ok_or(refused),
             };
             let asked = Instant::now();
             attempts.sent.push(prepared.row.hash);
@@ -84,7 +79,7 @@ impl DynamoStore {
                     return Ok(Committed { events: prepared.events, replayed: false, state: tip.state });
                 }
                 Err(Failure::Cancelled(reasons)) => {
-                    attempts.answered = Instant::now();
+                    attempts.judged = Instant::now();
                     if let Some(found) = self.found(&commit, &attempts).await? {
                         return Ok(found);
                     }
@@ -92,8 +87,8 @@ impl DynamoStore {
                         return Err(foreign_key(key));
                     }
                     let now = self.confirmed(&organization).await?;
-                    if now.head == tip.head {
-                        // HEAD is where it was read, so the commit's place is taken by one that it does not know.
+                    if now.head == tip.head && reasons.first() == Some(&Reason::Condition) {
+                        // The commit's place is taken by one that HEAD does not know.
                         let seq = Seq(tip.head.seq.0 + 1);
                         let reason = "a commit stands behind the head".to_owned();
                         return Err(StoreError::Corrupt { seq, reason }.into());
@@ -102,7 +97,7 @@ impl DynamoStore {
                         let reason = "too many others append at the same time".to_owned();
                         return Err(StoreError::Unavailable(reason).into());
                     }
-                    tip = now;
+                    (tip, confirmed) = (now, true);
                 }
                 Err(Failure::Refused(reason)) => return Err(StoreError::Unavailable(reason).into()),
                 Err(failure @ (Failure::Busy(_) | Failure::Lost(_))) => {
@@ -115,14 +110,14 @@ impl DynamoStore {
         }
     }
 
-    /// Before a transaction is tried again, at random below a bound that doubles.
+    /// Before a transaction is tried again.
     async fn wait(&self, attempts: &mut Attempts, failure: Failure) -> Result<(), StoreError> {
-        let bound = self.patience.backoff * 2_u32.pow(attempts.failed.min(6));
+        let wait = backoff(self.patience.backoff, attempts.failed);
         attempts.failed += 1;
-        if attempts.answered.elapsed() + bound > self.patience.operation {
+        if attempts.judged.elapsed() + wait > self.patience.operation {
             return Err(failure.into());
         }
-        tokio::time::sleep(bound.mul_f64(jitter())).await;
+        tokio::time::sleep(wait).await;
         Ok(())
     }
 
@@ -193,14 +188,14 @@ impl DynamoStore {
         });
         puts.push(absent(heads()).set_item(Some(command_item(organization, command, prepared))));
         for key in &prepared.keys {
-            let leads = [("owner", reader::owner(organization))];
+            let leads = [("owner", text(organization.as_str()))];
             puts.push(
                 heads()
                     .set_item(Some(items::item(&reader::key_partition(key), KEY, leads)))
                     .condition_expression("attribute_not_exists(#sort) OR #owner = :owner")
                     .expression_attribute_names("#sort", SORT)
                     .expression_attribute_names("#owner", "owner")
-                    .expression_attribute_values(":owner", reader::owner(organization)),
+                    .expression_attribute_values(":owner", text(organization.as_str())),
             );
         }
         if head.seq == Seq(0) {
@@ -234,16 +229,6 @@ fn command_item(organization: &OrganizationId, command: &CommandId, prepared: &P
             ("expires", number(row.recorded_at.as_second().saturating_add(kept))),
         ],
     )
-}
-
-/// Between 0 and 1.
-pub fn jitter() -> f64 {
-    let mut bytes = [0; 4];
-    // Without randomness everybody waits as long as they may.
-    if getrandom::fill(&mut bytes).is_err() {
-        return 1.0;
-    }
-    f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)
 }
 
 /// A commit that was judged, stamped and folded behind a tip; nothing of it is written yet.

@@ -50,7 +50,7 @@ impl DiscoveryStore for DynamoStore {
             {
                 return read(former, &job.organization, job.kind);
             }
-            match self.transact(self.start(&job, named.as_deref(), former.as_ref(), now)?).await {
+            match self.all_or_nothing(self.start(&job, named.as_deref(), former.as_ref(), now)?).await {
                 Ok(()) => return Ok(job),
                 // Somebody else was faster, or gave a sign of life after all.
                 Err(Failure::Cancelled(_)) => {}

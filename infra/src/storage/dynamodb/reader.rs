@@ -1,6 +1,6 @@
 //! What stands in the log.
 
-use super::items::{self, Item, Range, get_hash, get_instant, get_number, get_text, number, text};
+use super::items::{self, Item, Range, get_hash, get_instant, get_number, get_text, number};
 use super::tables::{Names, TableName};
 use crate::storage::StoreError;
 use crate::storage::chain::{Head, Row};
@@ -166,9 +166,4 @@ impl Rows for Reader {
         let items = items::query(&self.client, range, limit).await?;
         items.iter().map(get_row).collect()
     }
-}
-
-/// As a condition's value.
-pub fn owner(organization: &OrganizationId) -> AttributeValue {
-    text(organization.as_str())
 }

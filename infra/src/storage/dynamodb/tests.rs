@@ -1,8 +1,13 @@
+mod faults;
+mod projecting;
+mod proxy;
+mod replay;
 mod tamper;
 
 use super::*;
 use crate::emulators;
 use crate::storage::conformance::{Backend, Tamper};
+use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::Credentials;
@@ -48,6 +53,7 @@ async fn aws(url: &str) -> SdkConfig {
         .endpoint_url(url)
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(10)))
         .load()
         .await
 }

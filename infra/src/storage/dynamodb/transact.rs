@@ -1,8 +1,7 @@
 //! Transactions that are tried again while others hold an item.
 
-use super::DynamoStore;
-use super::append::jitter;
 use super::errors::Failure;
+use super::{DynamoStore, backoff};
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use std::time::Instant;
@@ -10,17 +9,21 @@ use std::time::Instant;
 impl DynamoStore {
     /// All of it or nothing. An answer that was lost is asked for again by the SDK under the same token, so nothing
     /// is done twice; what is still lost then is an error.
-    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Failure> {
+    pub(super) async fn all_or_nothing(&self, items: Vec<TransactWriteItem>) -> Result<(), Failure> {
         let give_up = Instant::now() + self.patience.operation;
-        let mut bound = self.patience.backoff;
+        let mut failed = 0;
         loop {
             let sent =
                 self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
             match sent.map_err(Failure::of) {
                 Ok(_) => return Ok(()),
-                Err(Failure::Busy(_)) if Instant::now() + bound < give_up => {
-                    tokio::time::sleep(bound.mul_f64(jitter())).await;
-                    bound *= 2;
+                Err(failure @ Failure::Busy(_)) => {
+                    let wait = backoff(self.patience.backoff, failed);
+                    failed += 1;
+                    if Instant::now() + wait > give_up {
+                        return Err(failure);
+                    }
+                    tokio::time::sleep(wait).await;
                 }
                 Err(failure) => return Err(failure),
             }

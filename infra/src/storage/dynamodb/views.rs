@@ -83,7 +83,15 @@ impl Checkpoint {
         item
     }
 
-    fn from_item(item: &Item) -> Result<Self, StoreError> {
+    /// One that cannot be read is not believed and can be replaced; one without a revision is as good as none.
+    fn from_item(item: &Item) -> Option<Self> {
+        let revision = get_text(item, "revision").ok()?;
+        let (head, digest) = (Head::START, Digest::default());
+        let unreadable = Self { under_way: true, revision: revision.to_owned(), ..Self::new(head, digest) };
+        Some(Self::parsed(item).unwrap_or(unreadable))
+    }
+
+    fn parsed(item: &Item) -> Result<Self, StoreError> {
         Ok(Self {
             head: get_head(item)?,
             digest: Digest(get_hash(item, "digest")?),
@@ -155,8 +163,7 @@ impl DynamoStore {
     ) -> Result<Option<Checkpoint>, StoreError> {
         let table = self.names.table(TableName::Views);
         let item = items::get(&self.client, &table, organization.as_str(), CHECKPOINT).await?;
-        // One that cannot be read is as good as none: everything is written anew.
-        Ok(item.and_then(|item| Checkpoint::from_item(&item).ok()))
+        Ok(item.and_then(|item| Checkpoint::from_item(&item)))
     }
 
     pub(super) async fn stored(&self, organization: &OrganizationId) -> Result<Stored, StoreError> {
@@ -170,7 +177,7 @@ impl DynamoStore {
         for item in items::query(&self.client, range, usize::MAX).await? {
             let name = get_text(&item, SORT)?.to_owned();
             if name == CHECKPOINT {
-                checkpoint = Checkpoint::from_item(&item).ok();
+                checkpoint = Checkpoint::from_item(&item);
             } else {
                 names.push(name.clone());
                 parts.insert(name, item);

@@ -104,7 +104,7 @@ impl DynamoStore {
     }
 
     fn is_alive(&self, item: &Item, now: Timestamp) -> Result<bool, StoreError> {
-        let lease = SignedDuration::try_from(self.patience.discovery).unwrap_or(SignedDuration::MAX);
+        let lease = SignedDuration::try_from(self.discovery_lease).unwrap_or(SignedDuration::MAX);
         Ok(get_text(item, STATE)? == RUNNING && now.duration_since(get_instant(item, ALIVE)?) < lease)
     }
 

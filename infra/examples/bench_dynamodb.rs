@@ -3,9 +3,7 @@
 //! The emulator answers from memory on loopback, so the figures are those of this code and the SDK; DynamoDB adds its
 //! own milliseconds to every round trip.
 
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Credentials;
 use infra::emulators;
 use infra::storage::EventLog;
 use infra::storage::conformance::{acme, append, blocks, commit, fill};
@@ -19,12 +17,7 @@ const EVENTS: usize = 100;
 
 #[tokio::main]
 async fn main() {
-    let aws = aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(&emulators::dynamodb().url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("key", "secret", None, None, "bench"))
-        .load()
-        .await;
+    let aws = emulators::sdk_config(&emulators::dynamodb().url).await;
     let names = Names { prefix: "bench".to_owned(), bucket: "bench".to_owned() };
     create_tables(&Client::new(&aws), &names).await;
     let store = DynamoStore::open(&aws, names.clone());

@@ -47,8 +47,6 @@ pub struct DynamoStore {
     process: String,
     /// A running answer whose process gave no sign for this long was left behind.
     lease: Duration,
-    /// A discovery without a sign of life for this long was given up.
-    discovery_lease: Duration,
     patience: Patience,
     memory: Memory,
 }
@@ -64,6 +62,8 @@ struct Patience {
     fresh: Duration,
     /// The same while the log cannot be reached.
     trusted: Duration,
+    /// A discovery without a sign of life for this long was given up.
+    discovery: Duration,
 }
 
 impl Default for Patience {
@@ -73,6 +73,7 @@ impl Default for Patience {
             backoff: AWS_BACKOFF,
             fresh: HEAD_FRESH,
             trusted: HEAD_TRUSTED,
+            discovery: DISCOVERY_LEASE,
         }
     }
 }
@@ -95,7 +96,6 @@ impl DynamoStore {
             names,
             process: uuid::Uuid::new_v4().simple().to_string(),
             lease: LEASE,
-            discovery_lease: DISCOVERY_LEASE,
             patience,
             memory: Memory::default(),
         }

@@ -64,7 +64,7 @@ impl AnswerStore for DynamoStore {
         }
         for _ in 0..LOOKS {
             let taken = slots.iter().map(|slot| self.take(slot, now)).collect::<Result<_, Failure>>()?;
-            match self.all_or_nothing(taken).await {
+            match self.transact(taken).await {
                 Ok(()) => return Ok(Begun::Fresh),
                 Err(Failure::Cancelled(_)) => {}
                 Err(failure) => return Err(failure.into()),
@@ -94,7 +94,7 @@ impl AnswerStore for DynamoStore {
             let last = void.split_off(void.len().saturating_sub(room));
             let mut before = true;
             for batch in void.chunks(TRANSACTION_ITEMS) {
-                match self.all_or_nothing(batch.to_vec()).await {
+                match self.transact(batch.to_vec()).await {
                     Ok(()) => {}
                     Err(Failure::Cancelled(_)) => before = false,
                     Err(failure) => return Err(failure.into()),
@@ -109,7 +109,7 @@ impl AnswerStore for DynamoStore {
             if all.is_empty() {
                 return Ok(());
             }
-            match self.all_or_nothing(all).await {
+            match self.transact(all).await {
                 Ok(()) => return Ok(()),
                 Err(Failure::Cancelled(reasons)) if reasons.iter().take(answers.len()).all(is_fine) => {}
                 Err(Failure::Cancelled(_)) => {
@@ -127,14 +127,14 @@ impl AnswerStore for DynamoStore {
             return Ok(());
         }
         let all = slots.iter().map(|slot| self.give_back(slot)).collect::<Result<Vec<_>, Failure>>()?;
-        match self.all_or_nothing(all.clone()).await {
+        match self.transact(all.clone()).await {
             Ok(()) => return Ok(()),
             Err(Failure::Cancelled(_)) => {}
             Err(failure) => return Err(failure.into()),
         }
         // One of them is finished, or another request's: the others are given back without it.
         for one in all {
-            match self.all_or_nothing(vec![one]).await {
+            match self.transact(vec![one]).await {
                 Ok(()) | Err(Failure::Cancelled(_)) => {}
                 Err(failure) => return Err(failure.into()),
             }
@@ -161,7 +161,7 @@ impl AnswerStore for DynamoStore {
             let (page, from) = items::scan(&self.client, &self.answers(), &filter, next).await?;
             for item in &page {
                 let (organization, key) = named(item)?;
-                match self.all_or_nothing(vec![self.forget(&organization, key)?]).await {
+                match self.transact(vec![self.forget(&organization, key)?]).await {
                     Ok(()) => gone += 1,
                     Err(Failure::Cancelled(_)) => {}
                     Err(failure) => return Err(failure.into()),

@@ -11,7 +11,7 @@
 
 use super::errors::{Failure, Reason};
 use super::items::{self, Item, number, text};
-use super::memory::Tip;
+use super::memory::{Moment, Tip};
 use super::reader::{self, HEAD, KEY, ORGANIZATIONS, Remembered};
 use super::tables::{SORT, TableName};
 use super::{DynamoStore, backoff};
@@ -70,7 +70,7 @@ impl DynamoStore {
                 // Whatever it asks for and expects now, the command may have happened.
                 Err(refused) => return self.found(&commit, &attempts).await?.ok_or(refused),
             };
-            let asked = Instant::now();
+            let asked = Moment::now();
             attempts.sent.push(prepared.row.hash);
             match self.send(&tip.head, &commit.command_id, &prepared).await {
                 Ok(()) => {

@@ -44,10 +44,10 @@ async fn s3() -> aws_sdk_s3::Client {
 
 /// A store such as a process of its own would have.
 pub async fn store(names: &Names) -> Arc<DynamoStore> {
-    Arc::new(fresh(names).await)
+    Arc::new(patient(names, Patience::default()).await)
 }
 
-async fn fresh(names: &Names) -> DynamoStore {
+async fn patient(names: &Names, patience: Patience) -> DynamoStore {
     let config = sdk_config(&dynamodb().url).await;
-    DynamoStore { s3: s3().await, ..DynamoStore::with(&config, names.clone(), Patience::default()) }
+    DynamoStore { s3: s3().await, ..DynamoStore::with(&config, names.clone(), patience) }
 }

@@ -50,7 +50,7 @@ impl DiscoveryStore for DynamoStore {
             {
                 return read(former, &job.organization, job.kind);
             }
-            match self.all_or_nothing(self.start(&job, named.as_deref(), former.as_ref(), now)?).await {
+            match self.transact(self.start(&job, named.as_deref(), former.as_ref(), now)?).await {
                 Ok(()) => return Ok(job),
                 // Somebody else was faster, or gave a sign of life after all.
                 Err(Failure::Cancelled(_)) => {}
@@ -104,7 +104,7 @@ impl DynamoStore {
     }
 
     fn is_alive(&self, item: &Item, now: Timestamp) -> Result<bool, StoreError> {
-        let lease = SignedDuration::try_from(self.discovery_lease).unwrap_or(SignedDuration::MAX);
+        let lease = SignedDuration::try_from(self.patience.discovery).unwrap_or(SignedDuration::MAX);
         Ok(get_text(item, STATE)? == RUNNING && now.duration_since(get_instant(item, ALIVE)?) < lease)
     }
 

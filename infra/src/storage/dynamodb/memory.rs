@@ -5,7 +5,7 @@ use domain::Organization;
 use events::{OrganizationId, Seq};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A state and the end of the log that it was folded from.
 #[derive(Clone, Debug)]
@@ -20,10 +20,32 @@ impl Tip {
     }
 }
 
+/// By two clocks: a function is frozen between requests, and its monotonic clock may stand still meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    instant: Instant,
+    time: SystemTime,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self { instant: Instant::now(), time: SystemTime::now() }
+    }
+
+    /// By the clock that says more. One that was set back says nothing.
+    pub fn age(&self) -> Duration {
+        self.instant.elapsed().max(self.time.elapsed().unwrap_or_default())
+    }
+
+    fn later(self, other: Self) -> Self {
+        if self.age() <= other.age() { self } else { other }
+    }
+}
+
 struct Known {
     tip: Tip,
     /// Before the question was sent whose answer was this head.
-    confirmed: Instant,
+    confirmed: Moment,
 }
 
 #[derive(Default)]
@@ -31,7 +53,7 @@ pub struct Memory {
     organizations: Mutex<HashMap<OrganizationId, Known>>,
     turns: Mutex<HashMap<OrganizationId, Arc<tokio::sync::Mutex<()>>>>,
     /// When the log last failed to answer, since it last did.
-    silent: Mutex<Option<Instant>>,
+    silent: Mutex<Option<Moment>>,
 }
 
 impl Memory {
@@ -42,14 +64,11 @@ impl Memory {
     /// The same, if its head was confirmed no longer ago than this.
     pub fn get_within(&self, organization: &OrganizationId, age: Duration) -> Option<Tip> {
         let organizations = locked(&self.organizations);
-        organizations
-            .get(organization)
-            .filter(|known| known.confirmed.elapsed() <= age)
-            .map(|it| it.tip.clone())
+        organizations.get(organization).filter(|known| known.confirmed.age() <= age).map(|it| it.tip.clone())
     }
 
     /// Keeps what was the head when it was asked for at `confirmed`, unless something newer is known.
-    pub fn confirm(&self, tip: &Tip, confirmed: Instant) {
+    pub fn confirm(&self, tip: &Tip, confirmed: Moment) {
         if tip.head.seq == Seq(0) {
             // Anybody may ask for organizations that do not exist; they must not fill the memory.
             return;
@@ -58,7 +77,7 @@ impl Memory {
         match organizations.get_mut(&tip.state.id) {
             Some(known) if known.tip.head.seq > tip.head.seq => {}
             Some(known) => {
-                let confirmed = confirmed.max(known.confirmed);
+                let confirmed = confirmed.later(known.confirmed);
                 *known = Known { tip: tip.clone(), confirmed };
             }
             None => {
@@ -85,12 +104,12 @@ impl Memory {
     }
 
     pub fn log_failed(&self) {
-        *locked(&self.silent) = Some(Instant::now());
+        *locked(&self.silent) = Some(Moment::now());
     }
 
     /// The log failed to answer within this time and has not answered since.
     pub fn log_silent_within(&self, age: Duration) -> bool {
-        locked(&self.silent).is_some_and(|failed| failed.elapsed() <= age)
+        locked(&self.silent).is_some_and(|failed| failed.age() <= age)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What stands in the log.
 
 use super::items::{self, Item, Range, get_hash, get_instant, get_number, get_text, number};
-use super::tables::{Names, TableName};
+use super::tables::{Names, SORT, TableName};
 use crate::storage::StoreError;
 use crate::storage::chain::{Head, Row};
 use crate::storage::replay::Rows;
@@ -71,15 +71,19 @@ pub fn row_item(organization: &OrganizationId, row: &Row) -> Item {
     )
 }
 
-fn get_row(item: &Item) -> Result<Row, StoreError> {
-    let name = get_text(item, super::tables::SORT)?;
-    let seq = name.strip_prefix("C#").and_then(|digits| digits.parse().ok());
+/// Takes the body out of the item: a page of large ones need not be in memory twice.
+fn into_row(mut item: Item) -> Result<Row, StoreError> {
+    let seq = get_text(&item, SORT)?.strip_prefix("C#").and_then(|digits| digits.parse().ok());
+    let body = item.remove("body").and_then(|value| match value {
+        AttributeValue::B(body) => Some(body.into_inner()),
+        _ => None,
+    });
     Ok(Row {
-        seq: Seq(seq.ok_or_else(|| items::damaged(super::tables::SORT))?),
-        recorded_at: get_instant(item, "recorded_at")?,
-        prev_hash: get_hash(item, "prev_hash")?,
-        hash: get_hash(item, "hash")?,
-        body: items::get_bytes(item, "body")?.to_vec(),
+        seq: Seq(seq.ok_or_else(|| items::damaged(SORT))?),
+        recorded_at: get_instant(&item, "recorded_at")?,
+        prev_hash: get_hash(&item, "prev_hash")?,
+        hash: get_hash(&item, "hash")?,
+        body: body.ok_or_else(|| items::damaged("body"))?,
     })
 }
 
@@ -136,8 +140,8 @@ impl Reader {
         };
         let items = items::query(&self.client, range, usize::MAX).await?;
         let name = |item: &Item| {
-            let name = get_text(item, super::tables::SORT)?.strip_prefix(ORGANIZATION);
-            name.map(OrganizationId::from).ok_or_else(|| items::damaged(super::tables::SORT))
+            let name = get_text(item, SORT)?.strip_prefix(ORGANIZATION);
+            name.map(OrganizationId::from).ok_or_else(|| items::damaged(SORT))
         };
         items.iter().map(name).collect()
     }
@@ -164,6 +168,6 @@ impl Rows for Reader {
             to: &commit_item(Seq(u64::MAX)),
         };
         let items = items::query(&self.client, range, limit).await?;
-        items.iter().map(get_row).collect()
+        items.into_iter().map(into_row).collect()
     }
 }

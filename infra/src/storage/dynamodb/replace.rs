@@ -5,9 +5,9 @@ use super::append::TRANSACTION_ITEMS;
 use super::errors::{Failure, Reason};
 use super::items::{self, Item, text};
 use super::tables::{SORT, TableName};
+use super::transact::unbuilt;
 use super::views::{self, Checkpoint};
 use crate::storage::StoreError;
-use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::types::{ConditionCheck, Delete, Put, TransactWriteItem};
 use domain::organization::Document;
 use events::OrganizationId;
@@ -34,6 +34,18 @@ pub enum Write {
     /// With its size in bytes.
     Put(Item, usize),
     Delete(String),
+}
+
+impl From<Failure> for Stopped {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Cancelled(reasons) if reasons.contains(&Reason::Condition) => {
+                Stopped::Overtaken("others project the same organization".to_owned())
+            }
+            Failure::Busy(reason) | Failure::Lost(reason) => Stopped::Overtaken(reason),
+            failure @ (Failure::Cancelled(_) | Failure::Refused(_)) => Stopped::Failed(failure.into()),
+        }
+    }
 }
 
 impl DynamoStore {
@@ -66,27 +78,12 @@ impl DynamoStore {
         Ok(next)
     }
 
-    /// The SDK may send this again: the revision that it replaces is there once.
-    async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Stopped> {
-        let sent = self.client.transact_write_items().set_transact_items(Some(items)).send().await;
-        match sent.map_err(Failure::of) {
-            Ok(_) => Ok(()),
-            Err(Failure::Cancelled(reasons)) if reasons.contains(&Reason::Condition) => {
-                Err(Stopped::Overtaken("others project the same organization".to_owned()))
-            }
-            Err(Failure::Busy(reason) | Failure::Lost(reason)) => Err(Stopped::Overtaken(reason)),
-            Err(failure @ (Failure::Cancelled(_) | Failure::Refused(_))) => {
-                Err(Stopped::Failed(failure.into()))
-            }
-        }
-    }
-
     fn set(
         &self,
         organization: &OrganizationId,
         read: Option<&Checkpoint>,
         next: &Checkpoint,
-    ) -> Result<TransactWriteItem, StoreError> {
+    ) -> Result<TransactWriteItem, Failure> {
         let put = Put::builder()
             .table_name(self.names.table(TableName::Views))
             .set_item(Some(next.to_item(organization)));
@@ -106,7 +103,7 @@ impl DynamoStore {
         &self,
         organization: &OrganizationId,
         read: &Checkpoint,
-    ) -> Result<TransactWriteItem, StoreError> {
+    ) -> Result<TransactWriteItem, Failure> {
         let check = ConditionCheck::builder()
             .table_name(self.names.table(TableName::Views))
             .set_key(Some(items::key(organization.as_str(), views::CHECKPOINT)))
@@ -122,7 +119,7 @@ impl DynamoStore {
         &self,
         organization: &OrganizationId,
         writes: Vec<Write>,
-    ) -> Result<Vec<TransactWriteItem>, StoreError> {
+    ) -> Result<Vec<TransactWriteItem>, Failure> {
         let table = self.names.table(TableName::Views);
         let built = |write| {
             let item = TransactWriteItem::builder();
@@ -173,8 +170,4 @@ fn batches(writes: Vec<Write>) -> Vec<Vec<Write>> {
         }
     }
     batches
-}
-
-fn unbuilt(error: BuildError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
 }

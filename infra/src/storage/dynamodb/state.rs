@@ -1,14 +1,14 @@
 //! The folded state: confirmed at the head, believed for a while when the log is silent, and loaded cold.
 
 use super::DynamoStore;
-use super::memory::Tip;
+use super::memory::{Moment, Tip};
 use crate::storage::StoreError;
 use crate::storage::chain::Head;
 use crate::storage::replay::{self, Rows};
 use domain::Organization;
 use events::{OrganizationId, Seq};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// While a log is silent, it is not asked again for this long when there is a state in memory that may be served:
 /// a caller would hear silence for as long as the log is given to answer.
@@ -58,7 +58,7 @@ impl DynamoStore {
     /// [`StoreError::Corrupt`] when the log does not lead from what is known to its head: then nothing is served from
     /// memory either.
     pub(super) async fn confirmed(&self, organization: &OrganizationId) -> Result<Tip, StoreError> {
-        let asked = Instant::now();
+        let asked = Moment::now();
         let tip = match self.memory.get(organization) {
             Some(known) => self.caught_up(known).await,
             None => self.loaded(organization).await,

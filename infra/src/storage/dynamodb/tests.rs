@@ -7,10 +7,7 @@ mod tamper;
 use super::*;
 use crate::emulators;
 use crate::storage::conformance::{Backend, Tamper};
-use aws_config::retry::RetryConfig;
-use aws_config::{BehaviorVersion, Region};
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::config::Credentials;
 use tables::TableName;
 use tokio::sync::OnceCell;
 
@@ -32,7 +29,7 @@ impl Dynamo {
 
     /// Straight to the emulator.
     async fn client(&self) -> Client {
-        let client = Client::new(&aws(&emulators::dynamodb().url).await);
+        let client = Client::new(&emulators::sdk_config(&emulators::dynamodb().url).await);
         self.made.get_or_init(|| create_tables(&client, &self.names)).await;
         client
     }
@@ -40,22 +37,12 @@ impl Dynamo {
     /// A store with its own memory, which reaches the emulator at this address.
     async fn through(&self, url: &str, patience: Patience) -> Arc<DynamoStore> {
         self.client().await;
-        Arc::new(DynamoStore::with(&aws(url).await, self.names.clone(), patience))
+        Arc::new(DynamoStore::with(&emulators::sdk_config(url).await, self.names.clone(), patience))
     }
 
     async fn patient(&self, patience: Patience) -> Arc<DynamoStore> {
         self.through(&emulators::dynamodb().url, patience).await
     }
-}
-
-async fn aws(url: &str) -> SdkConfig {
-    aws_config::defaults(BehaviorVersion::latest())
-        .endpoint_url(url)
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
-        .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(10)))
-        .load()
-        .await
 }
 
 #[async_trait]

@@ -9,21 +9,18 @@ use std::time::Instant;
 impl DynamoStore {
     /// All of it or nothing. An answer that was lost is asked for again by the SDK under the same token, so nothing
     /// is done twice; what is still lost then is an error.
-    pub(super) async fn all_or_nothing(&self, items: Vec<TransactWriteItem>) -> Result<(), Failure> {
+    pub(super) async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<(), Failure> {
         let give_up = Instant::now() + self.patience.operation;
-        let mut failed = 0;
+        let mut busy = 0;
         loop {
+            let wait = backoff(self.patience.backoff, busy);
             let sent =
                 self.client.transact_write_items().set_transact_items(Some(items.clone())).send().await;
             match sent.map_err(Failure::of) {
                 Ok(_) => return Ok(()),
-                Err(failure @ Failure::Busy(_)) => {
-                    let wait = backoff(self.patience.backoff, failed);
-                    failed += 1;
-                    if Instant::now() + wait > give_up {
-                        return Err(failure);
-                    }
+                Err(Failure::Busy(_)) if Instant::now() + wait < give_up => {
                     tokio::time::sleep(wait).await;
+                    busy += 1;
                 }
                 Err(failure) => return Err(failure),
             }

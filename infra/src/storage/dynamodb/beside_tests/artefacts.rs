@@ -34,7 +34,7 @@ async fn a_bucket_that_says_nothing_or_stops_in_the_middle_is_unavailable_in_tim
         let names = names().await;
         let config = impatient_sdk_config(&says(said).await).await;
         let s3 = aws_sdk_s3::Client::new(&config);
-        let store = DynamoStore { s3, ..fresh(&names).await };
+        let store = DynamoStore { s3, ..patient(&names, Patience::default()).await };
         let since = Instant::now();
         let refused = store.get(&acme(), &"0".repeat(64)).await;
         assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");

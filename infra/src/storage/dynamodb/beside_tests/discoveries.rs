@@ -27,7 +27,7 @@ async fn look(store: &DynamoStore, id: &str) -> Option<DiscoveryJob> {
 
 /// A discovery is given up after this.
 async fn hasty(names: &Names, lease: Duration) -> DynamoStore {
-    DynamoStore { discovery_lease: lease, ..fresh(names).await }
+    patient(names, Patience { discovery: lease, ..Patience::default() }).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

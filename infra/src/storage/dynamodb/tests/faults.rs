@@ -10,6 +10,7 @@ const SHORT: Patience = Patience {
     backoff: Duration::from_millis(10),
     fresh: Duration::from_millis(100),
     trusted: Duration::from_secs(2),
+    discovery: Duration::from_secs(2),
 };
 
 async fn faulty(patience: Patience) -> (Dynamo, Proxy, Arc<DynamoStore>) {

@@ -1,4 +1,4 @@
-//! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend.
+//! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend, `dynamodb` the one on AWS.
 
 pub mod chain;
 #[cfg(any(test, feature = "conformance"))]
@@ -66,6 +66,7 @@ pub enum AppendError {
     StreamMoved { subject: Subject, actual: Seq },
     #[error("the head moved to {actual}")]
     HeadMoved { actual: Seq },
+    /// On DynamoDB also a commit that mints more than 96 keys: each is an item of the transaction.
     #[error("a commit holds 1 to 100 events and at most 256 KB; this one has {events} and {bytes} bytes")]
     BadSize { events: usize, bytes: usize },
     #[error(transparent)]
@@ -113,11 +114,12 @@ pub trait EventLog: Send + Sync {
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError>;
 
-    /// The state at the head as this process knows it: its own commits at once, another process's within a second.
-    /// From memory when it is warm.
+    /// The state at the head. SQLite's is in memory: this process's own commits at once, another's within a second.
+    /// DynamoDB's is confirmed by one read on every call; while the log is silent, memory stands for it up to
+    /// [`domain::limits::HEAD_TRUSTED`].
     async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError>;
 
-    /// The state if it is in memory: what the live call uses, without waiting.
+    /// The state if it is in memory and was confirmed lately: what the live call uses, without waiting.
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>>;
 
     /// Recomputes the chain from the bytes as stored.

@@ -8,6 +8,7 @@ pub mod config;
 pub mod decide;
 pub mod endpoint;
 pub mod endpoints;
+pub mod grants;
 pub mod idempotency;
 pub mod key_text;
 pub mod openapi;

@@ -13,12 +13,13 @@ run: ## a sample clinic on both databases, a server, and the story of a call; ON
 	@scripts/run.sh
 
 # cargo builds no binaries for tests of another package, and the tests of the command line run the real one.
+# No function for AWS is linked: their code is in the library.
 test: install ## all tests, on a PostgreSQL and a MariaDB of their own
-	cargo build --workspace --locked --bins
+	cargo build --package functions --locked --bin bindery
 	cargo test --workspace --locked --tests
 
 prove: install ## the same tests with many more generated statements, replays and rounds of kill -9
-	cargo build --workspace --locked --release --bins
+	cargo build --package functions --locked --release --bin bindery
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
 lint: ## formatting and clippy, as CI sees them

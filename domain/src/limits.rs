@@ -29,6 +29,8 @@ pub const SOCKET_BUDGET_BYTES: u64 = 16 * 1024 * 1024;
 pub const DISCOVERY_BUDGET_BYTES: u64 = 1024 * 1024 * 1024;
 /// All of a discovery.
 pub const DISCOVERY_TIMEOUT: Duration = Duration::from_secs(120);
+/// Between two signs of life of a discovery that another function runs.
+pub const DISCOVERY_SIGN: Duration = Duration::from_secs(5);
 /// After this a discovery answers 202 and goes on; the gateway cuts at 29 s.
 pub const DISCOVERY_ANSWER_AFTER: Duration = Duration::from_secs(5);
 

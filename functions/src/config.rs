@@ -57,6 +57,38 @@ pub const VARIABLES: &[Variable] = &[
     },
 ];
 
+/// What a function on AWS is told beside that. The template sets all of them.
+pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
+    Variable {
+        name: "BINDERY_TABLES",
+        default: "",
+        meaning: "what the names of the deployment's tables begin with, before a hyphen",
+    },
+    Variable { name: "BINDERY_BUCKET", default: "", meaning: "the bucket of artefacts above 64 KB" },
+    Variable {
+        name: "BINDERY_CREDENTIALS_KEY",
+        default: "",
+        meaning: "id, ARN or alias of the KMS key that wraps the data keys of credentials",
+    },
+    Variable {
+        name: "BINDERY_ANSWERS_KEY",
+        default: "",
+        meaning: "id, ARN or alias of the KMS key that wraps the data keys of kept answers",
+    },
+    Variable {
+        name: "BINDERY_SECRETS",
+        default: "",
+        meaning: "what the names of the deployment's secrets begin with, before a slash",
+    },
+    Variable {
+        name: "BINDERY_WARM_ORGANIZATIONS",
+        default: "empty",
+        meaning: "comma list of organizations whose state is loaded before the first request, and to whose databases \
+                  a function of live calls opens a connection: for provisioned concurrency, which pays for a start \
+                  that nobody waits for",
+    },
+];
+
 /// Checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {

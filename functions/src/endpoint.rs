@@ -79,6 +79,19 @@ pub struct Endpoint {
     pub handle: fn(Context) -> Handled,
 }
 
+impl Endpoint {
+    /// Live traffic: answers from memory whose head was confirmed a moment ago, while everything else confirms the
+    /// head on each request.
+    pub fn is_live(&self) -> bool {
+        self.scope == Scope::SkillsCall
+    }
+
+    /// Whether a request may say how recent the state must be that it is answered from.
+    pub fn takes_min_position(&self) -> bool {
+        self.method == Method::GET || self.is_live()
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
     One,
@@ -141,6 +154,29 @@ pub enum Grant {
     Discoveries,
     /// Reach customers' databases.
     Dial,
+    /// Wrap the data keys of sealed credentials anew. What they seal stays closed.
+    ReencryptCredentials,
+    /// Write views and their checkpoints.
+    Project,
+    /// See which organizations there are, and what of all of them was left behind.
+    SeeAllOrganizations,
+}
+
+impl Grant {
+    pub const ALL: &'static [Grant] = &[
+        Grant::Append,
+        Grant::ReadArtefacts,
+        Grant::WriteArtefacts,
+        Grant::SealCredentials,
+        Grant::OpenCredentials,
+        Grant::ShredCredentials,
+        Grant::KeepAnswers,
+        Grant::Discoveries,
+        Grant::Dial,
+        Grant::ReencryptCredentials,
+        Grant::Project,
+        Grant::SeeAllOrganizations,
+    ];
 }
 
 impl Function {
@@ -231,6 +267,14 @@ pub struct Reply {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Comes instead of `body`, when it is asked for. Never locked: it makes a reply [`Sync`].
     pub frames: Option<Mutex<Frames>>,
+    pub measured: Option<Measured>,
+}
+
+/// What is counted of a live call, beside its duration. Travels with the response, and not to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    pub outcome: &'static str,
+    pub database: Duration,
 }
 
 /// Server-sent events. The next is made when the one before was taken, so a slow client holds nothing up but itself.
@@ -258,18 +302,23 @@ impl Reply {
 
     pub fn raw(status: StatusCode, body: &impl Serialize) -> Self {
         let body = Bytes::from(serde_json::to_vec(body).expect("answers are JSON"));
-        Self { status, body, kept: None, headers: Vec::new(), frames: None }
+        Self { status, body, kept: None, headers: Vec::new(), frames: None, measured: None }
     }
 
     pub fn stream(frames: Frames) -> Self {
         let uncached = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let (status, headers, frames) = (StatusCode::OK, vec![uncached], Some(Mutex::new(frames)));
-        Self { status, body: Bytes::new(), kept: None, headers, frames }
+        Self { status, body: Bytes::new(), kept: None, headers, frames, measured: None }
     }
 
     /// The body that a repetition gets: without what is shown once.
     pub fn kept_as(mut self, data: &impl Serialize) -> Self {
         self.kept = Some(Self::ok(data).body);
+        self
+    }
+
+    pub fn measured(mut self, outcome: &'static str, database: Duration) -> Self {
+        self.measured = Some(Measured { outcome, database });
         self
     }
 
@@ -294,6 +343,9 @@ impl Reply {
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
+        if let Some(measured) = self.measured {
+            response.extensions_mut().insert(measured);
+        }
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));

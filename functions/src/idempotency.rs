@@ -174,6 +174,7 @@ impl Kept {
             kept: None,
             headers,
             frames: None,
+            measured: None,
         })
     }
 }

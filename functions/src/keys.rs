@@ -1,5 +1,6 @@
 //! API keys of an organization.
 
+pub mod first;
 pub mod list;
 pub mod mint;
 pub mod revoke;

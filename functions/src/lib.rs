@@ -8,16 +8,23 @@ pub mod config;
 pub mod decide;
 pub mod endpoint;
 pub mod endpoints;
+pub mod grants;
 pub mod idempotency;
 pub mod key_text;
+#[cfg(feature = "aws")]
+pub mod lambda;
 pub mod openapi;
 pub mod pages;
 pub mod problem;
 pub mod random;
 pub mod rate;
+#[cfg(feature = "aws")]
+pub mod reactions;
 pub mod router;
 pub mod server;
 pub mod services;
+#[cfg(all(test, feature = "aws"))]
+mod shells;
 pub mod start;
 pub mod to_the_end;
 

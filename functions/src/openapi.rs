@@ -6,7 +6,6 @@ use crate::integrations::discovery::DiscoveryProgress;
 use crate::pages::Pagination;
 use crate::problem::Code;
 use crate::router::BASE;
-use http::Method;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
@@ -113,7 +112,7 @@ fn parameters(endpoint: &Endpoint) -> Vec<Value> {
         );
         query("cursor", false, "nextCursor of the page before", json!({ "type": "string" }));
     }
-    if endpoint.method == Method::GET {
+    if endpoint.takes_min_position() {
         let meaning = "Answers no older than this X-Bindery-Position";
         query("min_position", false, meaning, json!({ "type": "integer", "minimum": 0 }));
     }

@@ -22,6 +22,10 @@ macro_rules! codes {
                 match self { $(Code::$variant => $code),* }
             }
 
+            pub fn parse(text: &str) -> Option<Code> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             pub fn status(self) -> StatusCode {
                 let status: u16 = match self { $(Code::$variant => $status),* };
                 StatusCode::from_u16(status).expect("the table holds valid status codes")

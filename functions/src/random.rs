@@ -54,6 +54,10 @@ pub fn command_id() -> CommandId {
     CommandId(sortable("cmd"))
 }
 
+pub fn discovery_id() -> String {
+    format!("dsc_{}", base62(20))
+}
+
 pub fn key_id() -> KeyId {
     KeyId(base62(12))
 }

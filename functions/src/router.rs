@@ -17,7 +17,7 @@ use domain::FieldError;
 use domain::limits::BODY_BYTES;
 use domain::limits::RECEIVE_TIMEOUT;
 use events::{OrganizationId, RequestId, Seq};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -25,14 +25,26 @@ use std::time::{Duration, Instant};
 pub const BASE: &str = "/api/v1";
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// How long a GET waits for the position it asked for.
+/// How long a request waits for the position it asked for.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
+/// Between the first two looks at the log, and doubled from there on.
+const POSITION_PAUSE: Duration = Duration::from_millis(20);
 
 /// All of `endpoints` on one router, with what sits beside them.
 pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) -> Router {
+    let all = services.clone();
+    router_of(services, endpoints, |_| all.clone())
+}
+
+/// The same, each endpoint with services of its own, as each function has them.
+pub fn router_of(
+    services: Arc<Services>,
+    endpoints: &'static [&'static Endpoint],
+    own: impl Fn(&'static Endpoint) -> Arc<Services>,
+) -> Router {
     let mut by_path: BTreeMap<&str, MethodRouter> = BTreeMap::new();
     for endpoint in endpoints {
-        let services = services.clone();
+        let services = own(endpoint);
         let filter = MethodFilter::try_from(endpoint.method.clone()).expect("endpoints use usual methods");
         let route = on(filter, move |request: Request<Body>| respond(services, endpoint, request));
         let known = by_path.remove(endpoint.path).unwrap_or_default();
@@ -47,7 +59,7 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
         });
         router = router.route(&format!("{BASE}{path}"), allowed);
     }
-    // Made once: it is the same for as long as the process lives.
+    // Made once where it is the same for as long as the process lives.
     let spec: Arc<OnceLock<Bytes>> = Arc::default();
     let (health, document, errors, fallback) =
         (services.clone(), services.clone(), services.clone(), services);
@@ -65,15 +77,18 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
         .route(
             "/openapi.json",
             get(move |request: Request<Body>| async move {
-                let body = spec.get_or_init(|| {
-                    Reply::raw(StatusCode::OK, &openapi::document(&document.config.public_url)).body
-                });
+                let told = |url: &str| Reply::raw(StatusCode::OK, &openapi::document(url)).body;
+                let body = match request.extensions().get::<PublicUrl>() {
+                    Some(url) => told(&url.0),
+                    None => spec.get_or_init(|| told(&document.config.public_url)).clone(),
+                };
                 let reply = Reply {
                     status: StatusCode::OK,
                     body: body.clone(),
                     kept: None,
                     headers: Vec::new(),
                     frames: None,
+                    measured: None,
                 };
                 beside(&document, &request, Ok(reply))
             }),
@@ -91,12 +106,18 @@ pub fn router(services: Arc<Services>, endpoints: &'static [&'static Endpoint]) 
         })
 }
 
+/// How the client reached us, on hosts that learn it from each request. Without it, the configuration says it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl(pub String);
+
+fn public_url<'a>(services: &'a Services, extensions: &'a Extensions) -> &'a str {
+    extensions.get::<PublicUrl>().map_or(&services.config.public_url, |url| &url.0)
+}
+
 /// What an error code means and how to mend it.
 fn explain(code: &str) -> Result<Reply, Problem> {
-    let code = Code::ALL
-        .iter()
-        .find(|known| known.as_str() == code)
-        .ok_or_else(|| Problem::new(Code::NotFound, "there is no such error code"))?;
+    let code =
+        Code::parse(code).ok_or_else(|| Problem::new(Code::NotFound, "there is no such error code"))?;
     Ok(Reply::ok(&serde_json::json!({
         "code": code.as_str(),
         "status": code.status().as_u16(),
@@ -112,7 +133,8 @@ fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, P
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
         Err(problem) => {
-            problem.into_response(&services.config.public_url, request.uri().path(), request_id.as_str())
+            let url = public_url(services, request.extensions());
+            problem.into_response(url, request.uri().path(), request_id.as_str())
         }
     };
     mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
@@ -124,7 +146,8 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     let (parts, body) = request.into_parts();
     let request_id = request_id(&parts.headers);
     let (uri, traceparent) = (parts.uri.clone(), parts.headers.get(&TRACEPARENT).cloned());
-    let (served_by, tracker) = (services.clone(), services.tasks.clone());
+    let url = public_url(&services, &parts.extensions).to_owned();
+    let tracker = services.tasks.clone();
     let work = serve(services, endpoint, parts, body, request_id.clone());
     let served = ToTheEnd::new(work, tracker).await;
     let (extra, outcome) = served.unwrap_or_else(|Panicked| {
@@ -133,7 +156,7 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     });
     let mut response = match outcome {
         Ok(reply) => reply.into_response(),
-        Err(problem) => problem.into_response(&served_by.config.public_url, uri.path(), request_id.as_str()),
+        Err(problem) => problem.into_response(&url, uri.path(), request_id.as_str()),
     };
     response.headers_mut().extend(extra.into_iter().map(|(name, value)| (Some(name), value)));
     mark(response.headers_mut(), &request_id, traceparent.as_ref());
@@ -161,7 +184,7 @@ async fn serve(
     body: Body,
     request_id: RequestId,
 ) -> Served {
-    let caller = match services.authenticate(&parts.headers, endpoint.scope).await {
+    let caller = match services.authenticate(&parts.headers, endpoint).await {
         Ok(caller) => caller,
         Err(problem) => return (Vec::new(), Err(problem)),
     };
@@ -174,7 +197,7 @@ async fn serve(
         let query = query_parameters(endpoint, &parts.uri)?;
         let body = read_body(body).await?;
         // While the body was on its way the key may have been revoked, or what it asks for blocked.
-        let caller = services.authenticate_again(caller, &parts.headers, endpoint.scope).await?;
+        let caller = services.authenticate_again(caller, &parts.headers, endpoint).await?;
         let mut context = Context {
             services: services.clone(),
             caller,
@@ -201,20 +224,27 @@ async fn serve(
 }
 
 impl Context {
-    /// Holds a GET back until the state it reads is no older than `min_position`.
+    /// Holds a request back until the state it reads is no older than `min_position`: what another process has
+    /// committed may not be known here yet.
     async fn wait_for_position(&mut self) -> Result<(), Problem> {
         let Some(text) = self.query("min_position") else { return Ok(()) };
         let position = text.parse().map(Seq).map_err(|_| {
             Problem::field("min_position", "must be a position as X-Bindery-Position gives it")
         })?;
         let give_up = Instant::now() + POSITION_WAIT;
+        let mut pause = POSITION_PAUSE;
         while self.caller.state.head < position {
+            // The live call may have been handed memory that is a few seconds old: the log itself is asked first.
+            self.caller.state = self.services.log.state(&self.caller.organization).await?;
+            if self.caller.state.head >= position {
+                break;
+            }
             if Instant::now() >= give_up {
                 let detail = format!("the log is at {}, not yet at {position}", self.caller.state.head);
                 return Err(Problem::unavailable(detail));
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            self.caller.state = self.services.log.state(&self.caller.organization).await?;
+            tokio::time::sleep(pause).await;
+            pause *= 2;
         }
         Ok(())
     }
@@ -234,8 +264,8 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
     let mut errors = Vec::new();
     for (name, value) in pairs {
         let paging = endpoint.shape.is_paged() && matches!(name.as_str(), "limit" | "cursor");
-        let reading = endpoint.method == Method::GET && name == "min_position";
-        if !paging && !reading && endpoint.query.iter().all(|known| known.name != name) {
+        let position = endpoint.takes_min_position() && name == "min_position";
+        if !paging && !position && endpoint.query.iter().all(|known| known.name != name) {
             errors.push(FieldError::new(name, "unknown_field", "this endpoint has no such query parameter"));
         } else if query.insert(name.clone(), value).is_some() {
             errors.push(FieldError::new(name, "repeated", "this query parameter may be given once"));

@@ -3,6 +3,7 @@
 use crate::endpoints;
 use crate::router::router;
 use crate::services::Services;
+use axum::Router;
 use domain::limits::{DRAIN_TIMEOUT, RECEIVE_TIMEOUT};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,10 +18,20 @@ use tokio::net::{TcpListener, TcpStream};
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves until `stop` is done, then lets running requests and discoveries finish, within [`DRAIN_TIMEOUT`].
+pub async fn serve(services: Arc<Services>, listener: TcpListener, stop: impl Future<Output = ()>) {
+    serve_app(router(services.clone(), endpoints::ALL), services, listener, stop).await;
+}
+
+/// The same with a router that was made otherwise.
 ///
 /// Not axum's own loop: it has no time limit for a request's headers.
-pub async fn serve(services: Arc<Services>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let app = TowerToHyperService::new(router(services.clone(), endpoints::ALL));
+pub async fn serve_app(
+    app: Router,
+    services: Arc<Services>,
+    listener: TcpListener,
+    stop: impl Future<Output = ()>,
+) {
+    let app = TowerToHyperService::new(app);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(RECEIVE_TIMEOUT);
     let connections = GracefulShutdown::new();

@@ -1,15 +1,21 @@
 //! What handlers work with, put together once per process.
 
 use crate::config::Config;
+use crate::endpoint::Grant;
+use crate::integrations::discoveries::Discoveries;
 use crate::rate::Rates;
 use domain::catalog::Catalog;
 use domain::integration::Discovery;
+use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
 use events::{IntegrationKind, KeyId, OrganizationId};
+use infra::databases::dial::Dialer;
+use infra::databases::driver::Drivers;
+use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
 use infra::storage::snapshots::Snapshots;
-use infra::storage::{AnswerStore, CredentialStore, EventLog};
+use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, RwLock};
@@ -17,6 +23,26 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
+
+/// What a process was given of the world outside.
+#[derive(Clone)]
+pub struct Ports {
+    pub log: Arc<dyn EventLog>,
+    pub artefacts: Arc<dyn Artefacts>,
+    pub credentials: Arc<dyn CredentialStore>,
+    pub answers: Arc<dyn AnswerStore>,
+    pub sealer: Arc<dyn Sealer>,
+    pub discoveries: Arc<dyn Discoveries>,
+}
+
+/// The service's own keys.
+#[derive(Clone)]
+pub struct ServiceKeys {
+    /// For the hashes of API keys.
+    pub peppers: Arc<dyn PepperSource>,
+    pub cursor_key: Zeroizing<[u8; 32]>,
+    pub hash_key: Zeroizing<[u8; 32]>,
+}
 
 pub struct Services {
     pub config: Config,
@@ -27,7 +53,7 @@ pub struct Services {
     pub sealer: Arc<dyn Sealer>,
     pub pools: Arc<Pools>,
     pub rates: Rates,
-    pub discoveries: crate::integrations::running::Discoveries,
+    pub discoveries: Arc<dyn Discoveries>,
     pub visible: crate::integrations::visible::Views,
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
@@ -75,6 +101,53 @@ impl<K: Eq + Hash> Keyed<K> {
 }
 
 impl Services {
+    /// May do everything.
+    pub fn new(config: Config, ports: Ports, keys: ServiceKeys) -> Self {
+        let dialer = Dialer::new(Guard { allowed: config.allow_private_hosts.clone() });
+        Self::with(config, ports, keys, dialer)
+    }
+
+    /// May do what `function` was granted, and no more.
+    pub fn granted(
+        config: Config,
+        ports: &Ports,
+        keys: ServiceKeys,
+        function: &'static str,
+        grants: &'static [Grant],
+    ) -> Self {
+        let dialer = if grants.contains(&Grant::Dial) {
+            Dialer::new(Guard { allowed: config.allow_private_hosts.clone() })
+        } else {
+            Dialer::forbidden(function)
+        };
+        Self::with(config, ports.granted(function, grants), keys, dialer)
+    }
+
+    fn with(config: Config, ports: Ports, keys: ServiceKeys, dialer: Dialer) -> Self {
+        let drivers = Drivers { dialer: Arc::new(dialer) };
+        Self {
+            log: ports.log,
+            snapshots: Arc::new(Snapshots::new(ports.artefacts)),
+            credentials: ports.credentials,
+            answers: ports.answers,
+            sealer: ports.sealer,
+            pools: Arc::new(Pools::new(drivers)),
+            rates: Rates::new(config.rate_per_key, config.rate_per_organization),
+            discoveries: ports.discoveries,
+            visible: Default::default(),
+            tasks: Default::default(),
+            stopping: Default::default(),
+            turns: Keyed::new(1),
+            streams: Keyed::new(STREAMS_MAX),
+            management: Keyed::new(MANAGEMENT_CONNECTIONS),
+            peppers: keys.peppers,
+            cursor_key: keys.cursor_key,
+            hash_key: keys.hash_key,
+            organizations_by_key: Default::default(),
+            config,
+        }
+    }
+
     /// A turn to open a connection beside the pool: a burst of bindings must not take the connections that live
     /// calls need.
     pub async fn manage(&self, organization: &OrganizationId, kind: IntegrationKind) -> OwnedSemaphorePermit {

@@ -1,5 +1,6 @@
 //! Customers' databases: one guarded way to dial, one driver for each kind.
 
+pub mod afterwards;
 pub mod checks;
 pub mod dial;
 pub mod driver;

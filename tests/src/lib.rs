@@ -23,6 +23,8 @@ mod desk;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod granted;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod live_mysql;

@@ -2,14 +2,17 @@
 
 use crate::engines::Engine;
 use crate::http::Http;
+use axum::Router;
 use domain::key;
 use events::key::KeyMinted;
 use events::{Actor, ActorKind, OrganizationId};
 use functions::config::Config;
 use functions::decide::{Command, decide};
 use functions::endpoint::Scope;
+use functions::endpoints;
+use functions::router::router;
 use functions::services::Services;
-use functions::start::Embedded;
+use functions::start::embedded::Embedded;
 use functions::{key_text, random, server};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,6 +32,13 @@ pub struct Site {
     serving: Option<JoinHandle<()>>,
 }
 
+/// Makes the router of a site.
+pub type Route = fn(&Embedded, &Arc<Services>) -> Router;
+
+fn all_in_one(_: &Embedded, services: &Arc<Services>) -> Router {
+    router(services.clone(), endpoints::ALL)
+}
+
 impl Site {
     /// Loopback is opened, because the test engines are there.
     pub async fn start() -> Self {
@@ -37,8 +47,13 @@ impl Site {
 
     /// With these environment variables instead of those of the process.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
+        Self::start_routed(variables, all_in_one).await
+    }
+
+    /// With a router that is made otherwise than that of the local server.
+    pub async fn start_routed(variables: &[(&str, &str)], route: Route) -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a temporary folder"));
-        let mut site = Self::serve(folder, variables, "").await;
+        let mut site = Self::serve(folder, variables, "", route).await;
         site.http = site.http_as("default", &all_scopes()).await;
         site
     }
@@ -47,10 +62,10 @@ impl Site {
     pub async fn restarted(mut self, variables: &[(&str, &str)]) -> Self {
         self.stop.take().map(|stop| stop.send(()));
         self.serving.take().expect("it serves").await.expect("it ends without a panic");
-        Self::serve(self.folder.clone(), variables, &self.http.key).await
+        Self::serve(self.folder.clone(), variables, &self.http.key, all_in_one).await
     }
 
-    async fn serve(folder: Arc<TempDir>, variables: &[(&str, &str)], key: &str) -> Self {
+    async fn serve(folder: Arc<TempDir>, variables: &[(&str, &str)], key: &str, route: Route) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let lookup = |name: &str| {
@@ -68,13 +83,13 @@ impl Site {
         let embedded = Embedded::open(folder.path()).await.expect("a data folder");
         let services = embedded.services(config).await.expect("nothing to settle");
         let (stop, stopped) = oneshot::channel::<()>();
-        let served = services.clone();
+        let (app, served) = (route(&embedded, &services), services.clone());
         let serving = tokio::spawn(async move {
             let done = async move {
                 // Dropping the sender stops it too.
                 let _ = stopped.await;
             };
-            server::serve(served, listener, done).await;
+            server::serve_app(app, served, listener, done).await;
         });
         let (http, stop, serving) = (Http::new(&url, key), Some(stop), Some(serving));
         Self { http, services, embedded, folder, stop, serving }

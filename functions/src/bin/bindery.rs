@@ -1,12 +1,10 @@
 //! All endpoints on one port, on SQLite and a key file.
 
 use clap::{Parser, Subcommand};
-use domain::key;
-use events::{Actor, ActorKind, OrganizationId};
 use functions::config::{Config, VARIABLES};
-use functions::decide::{Command as Change, decide};
-use functions::start::Embedded;
-use functions::{clock, key_text, keys, random, server};
+use functions::keys::first::{self, FirstKey};
+use functions::server;
+use functions::start::embedded::Embedded;
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use jiff::Timestamp;
@@ -150,38 +148,12 @@ async fn mint(
     organization: String,
     expires_at: Option<Timestamp>,
 ) -> Result<(), String> {
-    let scopes = keys::mint::check(&name, &scopes, expires_at).map_err(|errors| {
-        let lines = errors.iter().map(|error| match error.nearest.as_slice() {
-            [] => format!("{}: {}", error.field, error.message),
-            nearest => format!("{}: {}; did you mean {}?", error.field, error.message, nearest.join(" or ")),
-        });
-        lines.collect::<Vec<_>>().join("\n")
-    })?;
-    let allowed = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.');
-    if organization.is_empty() || organization.len() > 64 || !organization.chars().all(allowed) {
-        return Err("--organization: must have 1 to 64 letters, digits, and . _ -".to_owned());
-    }
+    let asked = FirstKey { organization, name, scopes, expires_at };
+    // Before a data folder is made for nothing.
+    first::check(&asked).map_err(|problem| first::lines(&problem))?;
     let embedded = Embedded::open(&data_dir).await?;
-    let (key_id, text, secret) = key_text::mint();
-    let minted = events::key::KeyMinted {
-        key_id,
-        name,
-        scopes,
-        secret_hash: key_text::secret_hash(&embedded.peppers.known().current, secret.expose()),
-        expires_at,
-    };
-    let change = Change {
-        organization: &OrganizationId(organization),
-        id: random::command_id(),
-        actor: Actor { kind: ActorKind::Operator, id: "cli".to_owned() },
-        request_id: random::request_id(),
-    };
-    decide(embedded.store.as_ref(), None, change, |state| {
-        let minted = minted.clone();
-        async move { Ok(key::mint(&state, minted, clock::now())?) }
-    })
-    .await
-    .map_err(|problem| problem.detail)?;
+    let minted = first::mint(embedded.store.as_ref(), embedded.peppers.as_ref(), "cli", asked).await;
+    let (_, text) = minted.map_err(|problem| first::lines(&problem))?;
     println!("{}", text.expose());
     Ok(())
 }

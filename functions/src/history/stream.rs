@@ -111,8 +111,7 @@ impl Subscriber {
             let silent = batch.is_empty() && !self.news().await?;
             // Before anything is sent: what was recorded after a key was revoked is not for its holder.
             let known = self.caller.clone();
-            self.caller =
-                self.services.authenticate_again(known, &self.headers, Scope::AuditRead).await.ok()?;
+            self.caller = self.services.authenticate_again(known, &self.headers, &ENDPOINT).await.ok()?;
             if silent {
                 return Some(Bytes::from_static(HEARTBEAT.as_bytes()));
             }

@@ -1,11 +1,12 @@
 //! `GET /integrations/{kind}/discoveries/{id}`
 
-use super::running::Job;
+use super::discoveries::Ending;
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
 use http::Method;
+use infra::storage::{self, DiscoveryJob};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
@@ -59,18 +60,28 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let kind = context.kind()?;
-    let job = context.services.discoveries.find(&context.caller.organization, kind, context.path("id"))?;
-    Ok(Reply::ok(&progress(&job)))
+    let (organization, id) = (&context.caller.organization, context.path("id"));
+    let job = context.services.discoveries.look(organization, kind, id).await?;
+    let job = job.ok_or_else(|| Problem::new(Code::NotFound, "no such discovery in this organization"))?;
+    Ok(Reply::ok(&answer(&job)?))
 }
 
-pub fn progress(job: &Job) -> DiscoveryProgress {
-    let (status, result, error) = match job.outcome() {
+/// # Errors
+/// 500 when the job's ending cannot be read.
+pub fn answer(job: &DiscoveryJob) -> Result<DiscoveryProgress, Problem> {
+    let (tables_read, outcome) = match (&job.progress, Ending::of(job)?) {
+        (storage::DiscoveryProgress::Running { tables }, _) => (*tables, None),
+        (storage::DiscoveryProgress::Ended { .. }, ending) => {
+            (ending.as_ref().map_or(0, |ending| ending.tables), ending.map(Ending::into_result))
+        }
+    };
+    let (status, result, error) = match outcome {
         None => (Status::Running, None, None),
-        Some(Ok(body)) => (Status::Finished, Some(body["data"].clone()), None),
+        Some(Ok((data, _position))) => (Status::Finished, Some(data), None),
         Some(Err(problem)) => {
-            let failure = Failure { code: problem.code.as_str(), detail: problem.detail.clone() };
+            let failure = Failure { code: problem.code.as_str(), detail: problem.detail };
             (Status::Failed, None, Some(failure))
         }
     };
-    DiscoveryProgress { discovery_id: job.id.clone(), status, tables_read: job.tables(), result, error }
+    Ok(DiscoveryProgress { discovery_id: job.id.clone(), status, tables_read, result, error })
 }

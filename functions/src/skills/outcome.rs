@@ -23,6 +23,20 @@ pub enum Outcome {
     InDoubt,
 }
 
+impl Outcome {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::NotFound => "not_found",
+            Outcome::InvalidArguments => "invalid_arguments",
+            Outcome::Refused => "refused",
+            Outcome::Timeout => "timeout",
+            Outcome::Unavailable => "unavailable",
+            Outcome::InDoubt => "in_doubt",
+        }
+    }
+}
+
 /// An answer before its rows and times are added.
 #[derive(Clone, Debug)]
 pub struct Answer {

@@ -37,6 +37,7 @@ impl Run<'_> {
         let body = |answer: &Answer| {
             let columns = &definition.statement.columns;
             Reply::ok(&CallBody { answer, columns, version: self.version, total: started.elapsed() })
+                .measured(answer.outcome.as_str(), answer.database)
         };
         let binds = match bind(definition, request) {
             Ok(binds) => binds,

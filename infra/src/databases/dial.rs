@@ -26,24 +26,37 @@ const ADDRESSES_MAX: usize = 16;
 pub struct Dialer {
     pub guard: Guard,
     resolver: Resolver,
+    /// Who must not dial at all.
+    forbidden: Option<&'static str>,
 }
 
 impl Dialer {
     /// Asks the nameservers of the machine.
     pub fn new(guard: Guard) -> Self {
-        Self { guard, resolver: Resolver::system() }
+        Self { guard, resolver: Resolver::system(), forbidden: None }
     }
 
     /// Asks these nameservers only.
     pub fn with_nameservers(guard: Guard, nameservers: &[SocketAddr]) -> Self {
-        Self { guard, resolver: Resolver::with_nameservers(nameservers) }
+        Self { guard, resolver: Resolver::with_nameservers(nameservers), forbidden: None }
+    }
+
+    /// For a function that was not granted to dial.
+    pub fn forbidden(function: &'static str) -> Self {
+        Self { forbidden: Some(function), ..Self::new(Guard::default()) }
     }
 
     /// One resolution, one judged address, one socket whose peer address was checked.
     ///
     /// # Errors
     /// `DnsFailed`, `HostNotAllowed` (no packet was sent to the host), `ConnectRefused`, `ConnectTimeout`.
+    ///
+    /// # Panics
+    /// When whoever dials must not: a defect that its first test finds.
     pub async fn dial(&self, host: &str, port: u16, deadline: Instant) -> Result<TcpStream, DatabaseError> {
+        if let Some(function) = self.forbidden {
+            panic!("{function} dials, and does not declare it");
+        }
         let addresses = self.judged(host, deadline).await?;
         let mut last = timed_out();
         for (tried, address) in addresses.iter().enumerate() {

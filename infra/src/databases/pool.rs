@@ -91,6 +91,19 @@ impl Pools {
         checkout.connection().write(statement, binds, deadline).await
     }
 
+    /// Opens a connection for reads, if none is warm, and leaves it in the pool.
+    ///
+    /// # Errors
+    /// Those of opening.
+    pub async fn warm(
+        &self,
+        key: &PoolKey,
+        source: &CredentialSource,
+        deadline: Instant,
+    ) -> Result<(), DatabaseError> {
+        self.checkout(key, source, Session::ReadOnly, deadline).await.map(drop)
+    }
+
     /// Closes every pool of this connection whose credential version is below `below_version`. Statements that run
     /// come to their end; their connections are closed then.
     pub fn evict(&self, organization: &OrganizationId, kind: IntegrationKind, below_version: u32) {

@@ -8,7 +8,7 @@ mod beside_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
 mod credentials;
-mod discoveries;
+pub mod discoveries;
 mod errors;
 mod items;
 mod memory;

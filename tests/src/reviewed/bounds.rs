@@ -4,7 +4,7 @@ use super::{agent_with_read, call, find_patient, known_phone, publish, text};
 use crate::engines::postgres;
 use crate::site::Site;
 use domain::limits::{ERRORS_LISTED, NAME_CHARS, SCOPING_NAMES_MAX};
-use functions::start::{Embedded, KEY_FILE};
+use functions::start::embedded::{Embedded, KEY_FILE};
 use functions::{clock, key_text};
 use jiff::SignedDuration;
 use serde_json::{Value, json};

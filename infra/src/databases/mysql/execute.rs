@@ -9,6 +9,7 @@ use super::failure::{Failure, Result as WireResult};
 use super::link::{Cell, Executed, Prepared};
 use super::packets::{ColumnDefinition, Cursor, Done, Parameter};
 use super::values::{read_row, to_json};
+use crate::databases::afterwards;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Credentials, Plan};
 use crate::databases::{DatabaseError, Rows, Session, Written};
@@ -91,13 +92,11 @@ impl Flight {
 impl Drop for Flight {
     fn drop(&mut self) {
         let Some(origin) = self.origin.take() else { return };
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(failure) = kill(&origin).await {
-                    tracing::warn!(?failure, "a statement that ran too long could not be killed");
-                }
-            });
-        }
+        afterwards::spawn(async move {
+            if let Err(failure) = kill(&origin).await {
+                tracing::warn!(?failure, "a statement that ran too long could not be killed");
+            }
+        });
     }
 }
 

@@ -1,9 +1,9 @@
 //! One pool: places for connections, and the warm ones that wait.
 
 use super::breaker::Breaker;
-use crate::databases::DatabaseError;
 use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
+use crate::databases::{DatabaseError, afterwards};
 use domain::limits;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -132,10 +132,9 @@ async fn watch(pool: Weak<Pool>) {
 }
 
 fn close_all(idle: Vec<Idle>) {
-    // Without a runtime the sockets are closed by dropping them.
-    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     for idle in idle {
-        runtime.spawn(idle.connection.close());
+        // Without a runtime the sockets are closed by dropping them.
+        afterwards::spawn(idle.connection.close());
     }
 }
 
@@ -211,11 +210,9 @@ impl Drop for Checkout {
             return;
         }
         let permit = self.permit.take();
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                connection.close().await;
-                drop(permit);
-            });
-        }
+        afterwards::spawn(async move {
+            connection.close().await;
+            drop(permit);
+        });
     }
 }

@@ -193,8 +193,17 @@ impl DynamoStore {
     }
 }
 
+/// What the names of jobs begin with.
+pub const JOBS: &str = "J#";
+
 fn item_of(kind: IntegrationKind, id: &str) -> String {
-    format!("J#{kind}#{id}")
+    format!("{JOBS}{kind}#{id}")
+}
+
+/// The job that an item's name is of; none for what else is in the table.
+pub fn job_of(item: &str) -> Option<(IntegrationKind, &str)> {
+    let (kind, id) = item.strip_prefix(JOBS)?.split_once('#')?;
+    Some((IntegrationKind::parse(kind)?, id))
 }
 
 fn place(job: &DiscoveryJob) -> String {

@@ -2,6 +2,7 @@
 
 use super::login::{AlreadySecured, Login};
 use super::{Target, secured};
+use crate::databases::afterwards;
 use crate::databases::dial::Dialer;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -45,15 +46,13 @@ impl Canceller {
         if self.fired.swap(true, Ordering::AcqRel) {
             return;
         }
-        // Without a runtime the process is going down, and its sockets with it.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         let this = self.clone();
-        let task = runtime.spawn(async move {
+        let task = afterwards::spawn(async move {
             let deadline = Instant::now() + CANCEL_TIMEOUT;
             // An undelivered cancel leaves the server's own statement timeout.
             timeout_at(deadline.into(), this.deliver(deadline)).await.ok();
         });
-        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = Some(task);
+        *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
 
     /// Through the guard and TLS again, like every connection.

@@ -1,0 +1,5 @@
+//! The function `agents-create`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::serve(&functions::agents::create::ENDPOINT)
+}

@@ -1,0 +1,5 @@
+//! The function `agents-rollback`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::serve(&functions::agents::rollback::ENDPOINT)
+}

@@ -1,0 +1,5 @@
+//! The function `agents-version-diff`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::serve(&functions::agents::diff::ENDPOINT)
+}

@@ -1,0 +1,5 @@
+//! The function `agents-versions`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::serve(&functions::agents::versions::ENDPOINT)
+}

@@ -1,0 +1,5 @@
+//! The function `log-watch`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::react(&functions::reactions::watch::REACTION)
+}

@@ -1,0 +1,146 @@
+use super::*;
+use crate::clock;
+use crate::start::embedded::Embedded;
+use events::agent::AgentCreated;
+use events::{Actor, ActorKind, Event, RequestId, Subject, SubjectKind};
+use infra::storage::Expects;
+use std::future::Future;
+use std::pin::Pin;
+use tempfile::TempDir;
+
+type Used = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// What is done, what that takes, and the doing.
+type Use = (&'static str, &'static [Grant], fn(Ports) -> Used);
+
+const KIND: IntegrationKind = IntegrationKind::Postgres;
+
+fn organization() -> OrganizationId {
+    OrganizationId::from("default")
+}
+
+fn credentials() -> SealContext {
+    SealContext::credentials(&organization(), KIND, 1)
+}
+
+fn answer() -> SealContext {
+    SealContext { purpose: Purpose::IdempotentAnswer, ..credentials() }
+}
+
+fn sealed() -> Sealed {
+    Sealed { wrapped_key: vec![1], body: vec![2] }
+}
+
+fn slot() -> AnswerSlot {
+    AnswerSlot { organization: organization(), key: "http:a".to_owned(), body_hash: "b".to_owned() }
+}
+
+fn commit() -> Commit {
+    let subject = Subject { kind: SubjectKind::Agent, id: "agt_1".to_owned() };
+    let created = AgentCreated { name: "a".to_owned(), description: None };
+    Commit {
+        organization: organization(),
+        command_id: CommandId::from("cmd_1"),
+        actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
+        request_id: RequestId::from("req_1"),
+        now: clock::now(),
+        expects: Expects::Streams(vec![(subject.clone(), Seq(0))]),
+        events: vec![(subject, Event::AgentCreated(created.into()))],
+    }
+}
+
+/// What comes of it is another question.
+macro_rules! using {
+    ($ports:ident, $used:expr) => {
+        |$ports| {
+            Box::pin(async move {
+                let _ = $used.await;
+            })
+        }
+    };
+}
+
+/// Every use of a port that not everybody has.
+const USES: &[Use] = &[
+    ("append", &[Grant::Append], using!(ports, ports.log.append(commit()))),
+    ("organizations", &[Grant::SeeAllOrganizations], using!(ports, ports.log.organizations())),
+    ("put an artefact", &[Grant::WriteArtefacts], using!(ports, ports.artefacts.put(&organization(), b"a"))),
+    ("get an artefact", &[Grant::ReadArtefacts], using!(ports, ports.artefacts.get(&organization(), "a"))),
+    (
+        "put credentials",
+        &[Grant::SealCredentials],
+        using!(ports, ports.credentials.put(&organization(), KIND, 1, &sealed())),
+    ),
+    (
+        "get credentials",
+        &[Grant::OpenCredentials],
+        using!(ports, ports.credentials.get(&organization(), KIND, 1)),
+    ),
+    (
+        "shred credentials",
+        &[Grant::ShredCredentials],
+        using!(ports, ports.credentials.shred(&organization(), KIND, 1)),
+    ),
+    ("seal credentials", &[Grant::SealCredentials], using!(ports, ports.sealer.seal(&credentials(), b"a"))),
+    (
+        "open credentials",
+        &[Grant::OpenCredentials],
+        using!(ports, ports.sealer.open(&credentials(), &sealed())),
+    ),
+    ("seal an answer", &[Grant::KeepAnswers], using!(ports, ports.sealer.seal(&answer(), b"a"))),
+    ("open an answer", &[Grant::KeepAnswers], using!(ports, ports.sealer.open(&answer(), &sealed()))),
+    ("make ready to seal an answer", &[Grant::KeepAnswers], using!(ports, ports.sealer.prepare(&answer()))),
+    ("look for an answer", &[Grant::KeepAnswers], using!(ports, ports.answers.peek(&[slot()], clock::now()))),
+    ("take a slot", &[Grant::KeepAnswers], using!(ports, ports.answers.begin(&[slot()], clock::now()))),
+    (
+        "keep an answer",
+        &[Grant::KeepAnswers],
+        using!(ports, ports.answers.finish(&[(slot(), sealed())], AnswerState::Done, None)),
+    ),
+    ("give a slot back", &[Grant::KeepAnswers], using!(ports, ports.answers.release(&[slot()]))),
+    (
+        "see what was abandoned",
+        &[Grant::KeepAnswers, Grant::SeeAllOrganizations],
+        using!(ports, ports.answers.abandoned()),
+    ),
+    (
+        "forget what expired",
+        &[Grant::KeepAnswers, Grant::SeeAllOrganizations],
+        using!(ports, ports.answers.expire(clock::now())),
+    ),
+    (
+        "look at a discovery",
+        &[Grant::Discoveries],
+        using!(ports, ports.discoveries.look(&organization(), KIND, "dsc_1")),
+    ),
+];
+
+async fn ports() -> (Ports, TempDir) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    (Embedded::open(folder.path()).await.expect("a data folder").ports(), folder)
+}
+
+#[tokio::test]
+async fn a_port_is_open_to_who_was_granted_it_and_to_nobody_else() {
+    for (name, needs, used) in USES {
+        let (ports, _folder) = ports().await;
+        let open = tokio::spawn(used(ports.granted("a-function", needs))).await;
+        assert!(open.is_ok(), "{name} with {needs:?}");
+        for missing in *needs {
+            let others: Vec<Grant> = Grant::ALL.iter().copied().filter(|grant| grant != missing).collect();
+            let shut = tokio::spawn(used(ports.granted("a-function", others.leak()))).await;
+            assert!(shut.is_err_and(|error| error.is_panic()), "{name} without {missing:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn everybody_reads_the_log() {
+    let (ports, _folder) = ports().await;
+    ports.log.append(commit()).await.expect("it is the first");
+    let (log, organization) = (ports.granted("a-function", &[]).log, organization());
+    assert_eq!(log.head(&organization).await, Ok(Seq(1)));
+    assert_eq!(log.state(&organization).await.expect("a state").head, Seq(1));
+    assert_eq!(log.read(&organization, Seq(0), 10).await.expect("events").len(), 1);
+    assert_eq!(log.verify(&organization).await.expect("verified").first_bad, None);
+    assert!(log.committed(&organization, &CommandId::from("cmd_1")).await.expect("an answer").is_some());
+}

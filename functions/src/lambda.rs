@@ -1,0 +1,236 @@
+//! One endpoint or reaction as a Lambda function.
+//!
+//! The platform runs one invocation at a time in a process and stops the process, wherever it is, once the answer was
+//! taken; the next invocation finds it as it was, seconds or hours later. What that means here:
+//!
+//! - Nobody hangs up on a function: it goes on when the client has left, so a change is never cut off half way by that.
+//!   What does outlive a request (late cancels, closing broken connections, work that [`crate::to_the_end`] took over)
+//!   is waited for before its answer leaves.
+//! - Nothing is done on a schedule in the background. Idle connections are looked after by a task that sleeps, and is
+//!   late when the process was stopped: a connection that died meanwhile is noticed when it is taken from the pool, and
+//!   nothing had happened on it, so the statement runs on another. Data keys, pepper and confirmed heads carry the time
+//!   until which they count, and are judged when they are used. What must happen although nobody calls is a reaction
+//!   on a schedule.
+//! - Log lines are written before the answer leaves, within a bound.
+
+mod lines;
+mod log;
+mod metrics;
+mod request;
+
+use crate::clock;
+use crate::endpoint::{Endpoint, Measured, Shape};
+use crate::endpoints;
+use crate::reactions::{self, Reaction, Woken};
+use crate::router::router;
+use crate::services::Services;
+use crate::start::aws::{Aws, Deployment};
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use lambda_http::RequestExt;
+use lambda_http::Service;
+use lambda_runtime::{Context, Error, LambdaEvent, service_fn};
+use lines::Lines;
+use log::Invocation;
+use metrics::Counted;
+use serde_json::Value;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+/// Kept of an invocation's time for its answer and its lines.
+const SPARE: Duration = Duration::from_millis(500);
+
+/// Which function a process is.
+#[derive(Clone, Copy)]
+enum Served {
+    Endpoint(&'static Endpoint),
+    Reaction(&'static Reaction),
+}
+
+/// Serves an endpoint until the platform ends the process.
+pub fn serve(endpoint: &'static Endpoint) -> ExitCode {
+    run(Served::Endpoint(endpoint))
+}
+
+/// The same for a reaction.
+pub fn react(reaction: &'static Reaction) -> ExitCode {
+    run(Served::Reaction(reaction))
+}
+
+/// The function that the deployment calls this process, by its handler.
+pub fn serve_handler() -> ExitCode {
+    let name = std::env::var("_HANDLER").unwrap_or_default();
+    let endpoint = endpoints::ALL.iter().find(|endpoint| endpoint.name == name);
+    let reaction = reactions::ALL.iter().find(|reaction| reaction.name == name);
+    match (endpoint, reaction) {
+        (Some(endpoint), _) => serve(endpoint),
+        (None, Some(reaction)) => react(reaction),
+        (None, None) => {
+            eprintln!("_HANDLER is {name:?}, which is the name of no endpoint and of no reaction");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Not generic, so that the SDK's and hyper's futures are compiled once and not with every function.
+fn run(served: Served) -> ExitCode {
+    let lines = Lines::to(std::io::stdout());
+    // One thread is what a function has of a processor. What takes long goes to threads of its own anyway.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.expect("a thread and its clock");
+    let ended = runtime.block_on(start(served, lines.clone()));
+    if let Err(wrong) = ended {
+        // The platform shows what was written when a process ends before its first invocation.
+        for sentence in wrong.lines() {
+            eprintln!("{sentence}");
+        }
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}
+
+async fn start(served: Served, lines: Lines) -> Result<(), String> {
+    let deployment = Deployment::from_environment().map_err(|wrong| wrong.join("\n"))?;
+    log::install(&deployment.config.log, lines.clone())?;
+    let tells_url = deployment.config.public_url.is_empty();
+    let (name, function) = match served {
+        Served::Endpoint(endpoint) => (endpoint.name, endpoint.function),
+        Served::Reaction(reaction) => (reaction.name, reaction.function),
+    };
+    let aws = Aws::open(deployment, name, function).await?;
+    let served = match served {
+        Served::Endpoint(endpoint) => {
+            serve_requests(Requests::new(endpoint, aws.services, lines, tells_url)).await
+        }
+        Served::Reaction(reaction) => {
+            let events =
+                Arc::new(Events { reaction, aws: Arc::new(aws), lines, is_cold: AtomicBool::new(true) });
+            let handle = move |event: LambdaEvent<Value>| {
+                let events = events.clone();
+                async move { events.answer(event).await }
+            };
+            lambda_runtime::run(service_fn(handle)).await
+        }
+    };
+    served.map_err(|error| error.to_string())
+}
+
+async fn serve_requests(requests: Arc<Requests>) -> Result<(), Error> {
+    let shape = requests.endpoint.shape;
+    let handle = service_fn(move |request: lambda_http::Request| {
+        let requests = requests.clone();
+        async move { requests.answer(request).await }
+    });
+    match shape {
+        Shape::One | Shape::List | Shape::Paged => {
+            let adapter = lambda_http::Adapter::from(handle);
+            lambda_runtime::run(service_fn(move |event| adapter.clone().call(request::whole(event)))).await
+        }
+        // A function URL that streams hands each frame on as it is made.
+        Shape::Stream => {
+            let adapter = lambda_http::StreamAdapter::from(handle);
+            lambda_runtime::run(service_fn(move |event| adapter.clone().call(request::whole(event)))).await
+        }
+    }
+}
+
+/// A function that serves an endpoint.
+struct Requests {
+    endpoint: &'static Endpoint,
+    services: Arc<Services>,
+    router: Router,
+    lines: Lines,
+    is_cold: AtomicBool,
+    tells_url: bool,
+}
+
+impl Requests {
+    fn new(endpoint: &'static Endpoint, services: Arc<Services>, lines: Lines, tells_url: bool) -> Arc<Self> {
+        // One slice of one endpoint for as long as the process lives.
+        let only: &'static [&'static Endpoint] = Box::leak(Box::new([endpoint]));
+        let router = router(services.clone(), only);
+        Arc::new(Self { endpoint, services, router, lines, is_cold: AtomicBool::new(true), tells_url })
+    }
+
+    async fn answer(&self, request: lambda_http::Request) -> Result<Response<Body>, Error> {
+        let started = Instant::now();
+        let context = request.lambda_context_ref().cloned().unwrap_or_default();
+        invocation(&context).begin();
+        let Ok(response) = self.router.clone().call(request::to_ours(request, self.tells_url)).await;
+        let measured = response.extensions().get::<Measured>().copied();
+        let status = response.status();
+        let class = || format!("{}xx", status.as_u16() / 100);
+        let counted = Counted {
+            endpoint: self.endpoint.name,
+            outcome: measured.map_or_else(class, |measured| measured.outcome.to_owned()),
+            duration: started.elapsed(),
+            is_error: status.is_server_error(),
+            is_cold: self.is_cold.swap(false, Ordering::Relaxed),
+            database: measured.map(|measured| measured.database),
+            counts: Vec::new(),
+        };
+        self.lines.push(counted.line(clock::now()));
+        settled(&self.services, &context).await;
+        self.lines.flush().await;
+        Ok(response)
+    }
+}
+
+/// A function that something else than a request wakes.
+struct Events {
+    reaction: &'static Reaction,
+    aws: Arc<Aws>,
+    lines: Lines,
+    is_cold: AtomicBool,
+}
+
+impl Events {
+    async fn answer(&self, event: LambdaEvent<Value>) -> Result<Value, Error> {
+        let started = Instant::now();
+        let (event, context) = event.into_parts();
+        invocation(&context).begin();
+        let woken = Woken { aws: self.aws.clone(), event };
+        let reacted = (self.reaction.handle)(woken).await;
+        if let Err(error) = &reacted {
+            tracing::error!(reaction = self.reaction.name, %error, "failed");
+        }
+        let counted = Counted {
+            endpoint: self.reaction.name,
+            outcome: if reacted.is_ok() { "done" } else { "failed" }.to_owned(),
+            duration: started.elapsed(),
+            is_error: reacted.is_err(),
+            is_cold: self.is_cold.swap(false, Ordering::Relaxed),
+            database: None,
+            counts: reacted.as_ref().map_or_else(|_| Vec::new(), |reacted| reacted.counts.clone()),
+        };
+        self.lines.push(counted.line(clock::now()));
+        settled(&self.aws.services, &context).await;
+        self.lines.flush().await;
+        reacted.map(|reacted| reacted.answer).map_err(Error::from)
+    }
+}
+
+fn invocation(context: &Context) -> Invocation {
+    Invocation { request_id: context.request_id.clone(), trace_id: context.xray_trace_id.clone() }
+}
+
+/// Waits until nothing of this invocation goes on, for as long as its time allows.
+async fn settled(services: &Services, context: &Context) {
+    let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
+    let quiet = async {
+        services.tasks.close();
+        services.tasks.wait().await;
+        infra::databases::afterwards::settled().await;
+    };
+    if tokio::time::timeout(left.saturating_sub(SPARE), quiet).await.is_err() {
+        tracing::warn!("work of this invocation goes on in the next");
+    }
+    services.tasks.reopen();
+}
+
+#[cfg(test)]
+#[path = "lambda/tests.rs"]
+mod tests;

@@ -1,0 +1,212 @@
+//! On AWS: DynamoDB and S3, KMS, Secrets Manager, in one function's process.
+
+use crate::config::Config;
+use crate::endpoint::{Function, Grant};
+use crate::integrations::discoveries::shared::Shared;
+use crate::services::{Ports, ServiceKeys, Services};
+use events::OrganizationId;
+use futures_util::future::join_all;
+use infra::databases::pool::PoolKey;
+use infra::sealing::kms::{KmsKeys, KmsSealer};
+use infra::service_keys;
+use infra::storage::dynamodb::DynamoStore;
+use infra::storage::dynamodb::tables::Names;
+use infra::storage::{DiscoveryStore, EventLog};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Kept of a function's time when it streams, so that a stream ends in order and its client resumes.
+const STREAM_SPARE: Duration = Duration::from_secs(60);
+/// How long the first request may be kept waiting for what makes it faster. The platform gives a start 10 s.
+const WARMING: Duration = Duration::from_secs(5);
+
+/// Checked configuration of a deployment. [`Config::public_url`] is empty when each request is to tell it.
+#[derive(Clone, Debug)]
+pub struct Deployment {
+    pub config: Config,
+    pub names: Names,
+    pub keys: KmsKeys,
+    /// What the names of its secrets begin with.
+    pub secrets: String,
+    pub warm: Vec<OrganizationId>,
+}
+
+impl Deployment {
+    /// # Errors
+    /// Every variable that is wrong or missing, one sentence each.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let tells_url = lookup("BINDERY_PUBLIC_URL").is_none();
+        // Only so that it passes for an address.
+        let (config, mut wrong) = match Config::from_lookup(&lookup, "https://") {
+            Ok(config) => (Some(config), Vec::new()),
+            Err(wrong) => (None, wrong),
+        };
+        let mut required = |name: &str| match lookup(name) {
+            Some(text) if !text.trim().is_empty() => text,
+            Some(_) | None => {
+                wrong.push(format!("{name}: must be set; the template does"));
+                String::new()
+            }
+        };
+        let names = Names { prefix: required("BINDERY_TABLES"), bucket: required("BINDERY_BUCKET") };
+        let keys = KmsKeys {
+            credentials: required("BINDERY_CREDENTIALS_KEY"),
+            answers: required("BINDERY_ANSWERS_KEY"),
+        };
+        let secrets = required("BINDERY_SECRETS");
+        let warm = lookup("BINDERY_WARM_ORGANIZATIONS").unwrap_or_default();
+        let warm = warm.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let warm = warm.map(OrganizationId::from).collect();
+        match config {
+            Some(mut config) if wrong.is_empty() => {
+                if tells_url {
+                    config.public_url.clear();
+                }
+                Ok(Self { config, names, keys, secrets, warm })
+            }
+            Some(_) | None => Err(wrong),
+        }
+    }
+
+    /// # Errors
+    /// As [`Deployment::from_lookup`].
+    pub fn from_environment() -> Result<Self, Vec<String>> {
+        Self::from_lookup(|name| std::env::var(name).ok().filter(|text| !text.is_empty()))
+    }
+}
+
+/// What one function of a deployment works with.
+pub struct Aws {
+    /// With the grants of the function.
+    pub services: Arc<Services>,
+    pub store: Arc<DynamoStore>,
+    pub sealer: Arc<KmsSealer>,
+    pub discoveries: Arc<dyn DiscoveryStore>,
+}
+
+impl Aws {
+    /// Does as much as can be done before the first request: the platform gives a start more of a processor than a
+    /// small function has, and nobody waits for it where concurrency is provisioned.
+    ///
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn open(
+        deployment: Deployment,
+        name: &'static str,
+        function: Function,
+    ) -> Result<Self, String> {
+        let Deployment { mut config, names, keys, secrets, warm } = deployment;
+        config.stream_ends_after =
+            config.stream_ends_after.min(function.timeout.saturating_sub(STREAM_SPARE));
+        let aws = infra::aws::load().await;
+        let store = DynamoStore::open(&aws, names);
+        let sealer = Arc::new(KmsSealer::new(&aws, keys));
+        // Both at once: each opens a connection, whose handshake no request has to wait for then. Whether the log
+        // answers is for each request to find out; without the keys none could be served.
+        let nobody = OrganizationId::from("default");
+        let (loaded, _reached) = tokio::join!(service_keys::load(&aws, &secrets), store.head(&nobody));
+        let (peppers, signing) = loaded.map_err(|error| error.to_string())?;
+        let keys = ServiceKeys {
+            peppers: Arc::new(peppers),
+            cursor_key: signing.cursor_key,
+            hash_key: signing.hash_key,
+        };
+        let discoveries: Arc<dyn DiscoveryStore> = store.clone();
+        let ports = Ports {
+            log: store.clone(),
+            artefacts: store.clone(),
+            credentials: store.clone(),
+            answers: store.clone(),
+            sealer: sealer.clone(),
+            discoveries: Arc::new(Shared { store: discoveries.clone() }),
+        };
+        let services = Arc::new(Services::granted(config, &ports, keys, name, function.grants));
+        let warming = join_all(warm.iter().map(|organization| services.warm(organization, function.grants)));
+        if tokio::time::timeout(WARMING, warming).await.is_err() {
+            tracing::warn!("not everything that was to be warm is; requests make up for it");
+        }
+        Ok(Self { services, store, sealer, discoveries })
+    }
+}
+
+impl Services {
+    /// Loads an organization's state, and for a function that may opens credentials and leaves a connection in the
+    /// pool of each database. What fails is met again by a request, which tells it to its caller.
+    async fn warm(self: &Arc<Self>, organization: &OrganizationId, grants: &[Grant]) {
+        let state = match self.log.state(organization).await {
+            Ok(state) => state,
+            Err(error) => {
+                tracing::warn!(%organization, %error, "the state could not be loaded ahead");
+                return;
+            }
+        };
+        if !(grants.contains(&Grant::Dial) && grants.contains(&Grant::OpenCredentials)) {
+            return;
+        }
+        let connected = state.integrations.iter().filter_map(|(kind, integration)| {
+            let version = integration.connection.as_ref()?.credential_version;
+            Some(PoolKey { organization: organization.clone(), kind: *kind, credential_version: version })
+        });
+        join_all(connected.map(|pool| async move {
+            let source = self.credential_source(&pool.organization, pool.kind, pool.credential_version);
+            if let Err(error) = self.pools.warm(&pool, &source, Instant::now() + WARMING).await {
+                let (kind, fault) = (pool.kind, error.fault);
+                tracing::warn!(%organization, %kind, ?fault, "no connection could be opened ahead");
+            }
+        }))
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DEPLOYMENT_VARIABLES;
+
+    fn complete(name: &str) -> Option<String> {
+        let value = match name {
+            "BINDERY_TABLES" => "bindery-dev",
+            "BINDERY_BUCKET" => "bindery-dev-artefacts",
+            "BINDERY_CREDENTIALS_KEY" => "alias/bindery-dev-credentials",
+            "BINDERY_ANSWERS_KEY" => "alias/bindery-dev-answers",
+            "BINDERY_SECRETS" => "bindery-dev",
+            "BINDERY_WARM_ORGANIZATIONS" => "default, clinic,",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    }
+
+    #[test]
+    fn a_deployment_that_lacks_everything_is_told_everything_at_once() {
+        let lookup = |name: &str| (name == "BINDERY_RATE_PER_KEY").then(|| "0".to_owned());
+        let wrong = Deployment::from_lookup(lookup).unwrap_err();
+        assert_eq!(wrong.len(), 6, "{wrong:?}");
+        let required = DEPLOYMENT_VARIABLES.iter().filter(|variable| variable.default.is_empty());
+        for variable in required {
+            assert!(wrong.iter().any(|it| it.starts_with(variable.name)), "{}: {wrong:?}", variable.name);
+        }
+    }
+
+    #[test]
+    fn every_declared_variable_is_read() {
+        let deployment = Deployment::from_lookup(complete).expect("it is complete");
+        assert_eq!(deployment.names.prefix, "bindery-dev");
+        assert_eq!(deployment.names.bucket, "bindery-dev-artefacts");
+        assert_eq!(deployment.keys.credentials, "alias/bindery-dev-credentials");
+        assert_eq!(deployment.keys.answers, "alias/bindery-dev-answers");
+        assert_eq!(deployment.secrets, "bindery-dev");
+        assert_eq!(deployment.warm, [OrganizationId::from("default"), OrganizationId::from("clinic")]);
+        assert!(DEPLOYMENT_VARIABLES.iter().all(|variable| complete(variable.name).is_some()));
+    }
+
+    #[test]
+    fn a_public_address_that_is_not_configured_is_left_to_the_requests() {
+        assert_eq!(Deployment::from_lookup(complete).expect("it is complete").config.public_url, "");
+        let lookup = |name: &str| match name {
+            "BINDERY_PUBLIC_URL" => Some("https://bindery.example/".to_owned()),
+            name => complete(name),
+        };
+        let deployment = Deployment::from_lookup(lookup).expect("it is complete");
+        assert_eq!(deployment.config.public_url, "https://bindery.example");
+    }
+}

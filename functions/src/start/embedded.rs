@@ -1,0 +1,95 @@
+//! On one machine: SQLite and a key file in one data folder.
+
+use crate::config::Config;
+use crate::integrations::discoveries::in_process::InProcess;
+use crate::services::{Ports, ServiceKeys, Services};
+use crate::skills::answers::settle_abandoned;
+use infra::peppers::{OnePepper, PepperSource};
+use infra::sealing::key_file::KeyFileSealer;
+use infra::storage::EventLog;
+use infra::storage::sqlite::SqliteStore;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// How often what has expired is swept away.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// The master key's file in a data folder.
+pub const KEY_FILE: &str = "bindery.key";
+
+/// The store and the sealer of a data folder.
+pub struct Embedded {
+    pub store: Arc<SqliteStore>,
+    pub sealer: Arc<KeyFileSealer>,
+    /// For the hashes of API keys.
+    pub peppers: Arc<dyn PepperSource>,
+}
+
+impl Embedded {
+    /// # Errors
+    /// One sentence that says what to do.
+    pub async fn open(data_dir: &Path) -> Result<Self, String> {
+        let store = SqliteStore::open(data_dir)
+            .await
+            .map_err(|error| format!("the data folder {}: {error}", data_dir.display()))?;
+        let key_file = data_dir.join(KEY_FILE);
+        // With a history, a new key would open nothing that was sealed: a lost one must be brought back.
+        let is_new = store.organizations().await.map_err(|error| error.to_string())?.is_empty();
+        let opened =
+            if is_new { KeyFileSealer::open_or_create(&key_file) } else { KeyFileSealer::open(&key_file) };
+        let sealer = opened.map_err(|error| error.to_string())?;
+        let peppers = Arc::new(OnePepper::new(sealer.derive("api-key-pepper")));
+        Ok(Self { store, sealer: Arc::new(sealer), peppers })
+    }
+
+    pub fn ports(&self) -> Ports {
+        Ports {
+            log: self.store.clone(),
+            artefacts: self.store.clone(),
+            credentials: self.store.clone(),
+            answers: self.store.clone(),
+            sealer: self.sealer.clone(),
+            discoveries: Arc::new(InProcess::default()),
+        }
+    }
+
+    pub fn keys(&self) -> ServiceKeys {
+        ServiceKeys {
+            peppers: self.peppers.clone(),
+            cursor_key: self.sealer.derive("cursors"),
+            hash_key: self.sealer.derive("keyed-hashes"),
+        }
+    }
+
+    /// # Errors
+    /// When what an earlier process left behind cannot be settled.
+    pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
+        let services = Arc::new(Services::new(config, self.ports(), self.keys()));
+        let in_doubt = settle_abandoned(&services).await.map_err(|problem| problem.detail)?;
+        if in_doubt > 0 {
+            tracing::warn!(in_doubt, "writes were cut off when the server last ended; they stay in doubt");
+        }
+        services.shred_leftovers().await.map_err(|error| error.to_string())?;
+        let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
+        tokio::spawn(sweep(weak, store));
+        Ok(services)
+    }
+}
+
+async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
+    let mut interval = tokio::time::interval(SWEEP);
+    loop {
+        interval.tick().await;
+        let (Some(services), Some(store)) = (services.upgrade(), store.upgrade()) else { return };
+        let kept = jiff::SignedDuration::try_from(domain::limits::IDEMPOTENCY_KEPT).expect("7 days fit");
+        let now = crate::clock::now();
+        if let Err(error) = services.answers.expire(now).await {
+            tracing::warn!(%error, "expired answers stay for now");
+        }
+        if let Err(error) = store.expire_commands(now - kept).await {
+            tracing::warn!(%error, "expired command ids stay for now");
+        }
+        services.rates.forget_quiet();
+    }
+}

@@ -2,7 +2,7 @@
 # Looks for what building and running needs. Names the command for a missing build tool, and installs missing database
 # servers and tools with apt-get; what is there already stays as it is.
 #
-#   install.sh [PACKAGE…]    further packages to install, for the benchmarks
+#   install.sh [PACKAGE…]    further packages to install, for the benchmarks and for the emulators of AWS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -78,11 +78,20 @@ first_known() {
     die "apt-get knows none of: $*"
 }
 
+# is_installed PACKAGE: most bring a program of their own name.
+is_installed() {
+    case "$1" in
+    # Debian keeps the part of Python that makes virtual environments in a package of its own.
+    python3-venv) python3 -c 'import ensurepip, venv' 2>/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
+
 install_missing() {
     local missing=() packages=() known=() name run=()
     mapfile -t missing < <(scripts/engines.sh missing)
     for name in openssl curl "$@"; do
-        command -v "$name" >/dev/null || missing+=("$name")
+        is_installed "$name" || missing+=("$name")
     done
     if [ ${#missing[@]} -eq 0 ]; then
         return

@@ -21,6 +21,8 @@ pub mod rate;
 #[cfg(feature = "aws")]
 pub mod reactions;
 pub mod router;
+#[cfg(feature = "aws")]
+pub mod sam;
 pub mod server;
 pub mod services;
 #[cfg(all(test, feature = "aws"))]

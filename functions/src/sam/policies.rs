@@ -1,0 +1,144 @@
+//! What a role may do: what its trigger takes, what every function needs, and its grants; nothing else.
+
+use super::data::{ANSWERS_KEY, BUCKET, CREDENTIALS_KEY, PEPPER, SIGNING_KEYS, table};
+use super::{attribute, none_unless, reference, sub};
+use crate::endpoint::Grant;
+use infra::storage::dynamodb::tables::{RUNNING, TableName};
+use serde_json::{Value, json};
+
+pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
+    json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
+}
+
+/// The log and its views, for whoever loads an organization's state; with the keys that API keys are checked with.
+pub fn every_function() -> Vec<Value> {
+    let log = [TableName::Commits, TableName::Heads, TableName::Views].map(arn);
+    vec![
+        allow("ReadTheLog", &["dynamodb:GetItem", "dynamodb:Query"], json!(log)),
+        allow(
+            "KnowTheServicesKeys",
+            &["secretsmanager:GetSecretValue"],
+            json!([reference(PEPPER), reference(SIGNING_KEYS)]),
+        ),
+    ]
+}
+
+/// The platform's own part: lines into the function's log group, and traces. X-Ray knows no narrower resource.
+pub fn platform(log_group: &str) -> Vec<Value> {
+    vec![
+        allow("WriteItsLog", &["logs:CreateLogStream", "logs:PutLogEvents"], attribute(log_group, "Arn")),
+        allow("Trace", &["xray:PutTelemetryRecords", "xray:PutTraceSegments"], json!("*")),
+    ]
+}
+
+/// To the log there are puts only: its items are never updated or deleted. A transaction is judged by the actions of
+/// its items.
+pub fn grant(grant: Grant) -> Vec<Value> {
+    match grant {
+        Grant::Append => vec![allow(
+            "Append",
+            &["dynamodb:PutItem"],
+            json!([arn(TableName::Commits), arn(TableName::Heads)]),
+        )],
+        Grant::ReadArtefacts => vec![
+            allow("ReadArtefacts", &["dynamodb:GetItem"], arn(TableName::Artefacts)),
+            allow("ReadLargeArtefacts", &["s3:GetObject"], objects()),
+        ],
+        Grant::WriteArtefacts => vec![
+            allow("WriteArtefacts", &["dynamodb:PutItem"], arn(TableName::Artefacts)),
+            allow("WriteLargeArtefacts", &["s3:PutObject"], objects()),
+        ],
+        Grant::SealCredentials => vec![
+            allow("PutCredentials", &["dynamodb:PutItem"], arn(TableName::Credentials)),
+            with_key("SealCredentials", &["kms:GenerateDataKey"], CREDENTIALS_KEY, "credentials"),
+        ],
+        Grant::OpenCredentials => vec![
+            allow("GetCredentials", &["dynamodb:GetItem"], arn(TableName::Credentials)),
+            with_key("OpenCredentials", &["kms:Decrypt"], CREDENTIALS_KEY, "credentials"),
+        ],
+        Grant::ShredCredentials => vec![allow(
+            "ShredCredentials",
+            &["dynamodb:DeleteItem", "dynamodb:Query"],
+            arn(TableName::Credentials),
+        )],
+        Grant::KeepAnswers => vec![
+            allow(
+                "KeepAnswers",
+                &[
+                    "dynamodb:DeleteItem",
+                    "dynamodb:GetItem",
+                    "dynamodb:PutItem",
+                    "dynamodb:Query",
+                    "dynamodb:UpdateItem",
+                ],
+                arn(TableName::Answers),
+            ),
+            with_key(
+                "SealAnswers",
+                &["kms:Decrypt", "kms:GenerateDataKey"],
+                ANSWERS_KEY,
+                "idempotent_answer",
+            ),
+        ],
+        Grant::Discoveries => vec![allow(
+            "AskForDiscoveries",
+            &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
+            arn(TableName::Discoveries),
+        )],
+        Grant::Dial => vec![none_unless(
+            super::functions::IN_VPC,
+            // EC2 creates the interfaces in the function's name and knows no narrower resource for it.
+            allow(
+                "ReachTheVpc",
+                &[
+                    "ec2:AssignPrivateIpAddresses",
+                    "ec2:CreateNetworkInterface",
+                    "ec2:DeleteNetworkInterface",
+                    "ec2:DescribeNetworkInterfaces",
+                    "ec2:DescribeSubnets",
+                    "ec2:UnassignPrivateIpAddresses",
+                ],
+                json!("*"),
+            ),
+        )],
+        Grant::ReencryptCredentials => vec![
+            allow(
+                "ReplaceWrappedKeys",
+                &["dynamodb:Scan", "dynamodb:UpdateItem"],
+                arn(TableName::Credentials),
+            ),
+            with_key("WrapAnew", &["kms:ReEncryptFrom", "kms:ReEncryptTo"], CREDENTIALS_KEY, "credentials"),
+            // Its answer names the material; what it makes is thrown away and bound to nothing.
+            allow(
+                "SeeWhichMaterialIsCurrent",
+                &["kms:GenerateDataKeyWithoutPlaintext"],
+                attribute(CREDENTIALS_KEY, "Arn"),
+            ),
+        ],
+        Grant::Project => vec![allow(
+            "WriteViews",
+            &["dynamodb:ConditionCheckItem", "dynamodb:DeleteItem", "dynamodb:PutItem"],
+            arn(TableName::Views),
+        )],
+        // The organizations are listed in a partition of the heads, which everybody may query.
+        Grant::SeeAllOrganizations => vec![allow(
+            "FindWhatWasLeftRunning",
+            &["dynamodb:Query"],
+            sub(&format!("${{{}.Arn}}/index/{}", table(TableName::Answers), RUNNING.name)),
+        )],
+    }
+}
+
+fn with_key(sid: &str, actions: &[&str], key: &str, purpose: &str) -> Value {
+    let mut statement = allow(sid, actions, attribute(key, "Arn"));
+    statement["Condition"] = json!({ "StringEquals": { "kms:EncryptionContext:purpose": purpose } });
+    statement
+}
+
+fn objects() -> Value {
+    sub(&format!("${{{BUCKET}.Arn}}/*"))
+}
+
+fn arn(name: TableName) -> Value {
+    attribute(&table(name), "Arn")
+}

@@ -22,9 +22,10 @@ prove: install ## the same tests with many more generated statements, replays an
 	cargo build --package functions --locked --release --bin bindery
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
-lint: ## formatting and clippy, as CI sees them
+lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as CI sees them
 	cargo fmt --all --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
+	scripts/check_template.sh
 
 fmt: ## format the code
 	cargo fmt --all

@@ -3,6 +3,8 @@
 // Tables of cases are wide, and a name for each row's type would be read once.
 #![allow(clippy::type_complexity)]
 
+#[cfg(feature = "aws")]
+pub mod aws;
 pub mod engines;
 pub mod http;
 pub mod site;

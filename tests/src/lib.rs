@@ -5,6 +5,7 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod built;
 pub mod engines;
 pub mod http;
 pub mod site;
@@ -22,8 +23,12 @@ mod clinic;
 mod command_line;
 #[cfg(test)]
 mod desk;
+#[cfg(all(test, feature = "aws"))]
+mod doorbells;
 #[cfg(test)]
 mod egress;
+#[cfg(all(test, feature = "aws"))]
+mod lambda_story;
 #[cfg(test)]
 mod granted;
 #[cfg(test)]
@@ -36,6 +41,8 @@ mod live_postgres;
 mod local_story;
 #[cfg(test)]
 mod openapi;
+#[cfg(all(test, feature = "aws"))]
+mod outages;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! Services of AWS that are down, silent or slow: what goes on, what is refused, and that nobody waits for long.
+
+use crate::aws::Cloud;
+use crate::aws::faults::Weather;
+use crate::aws::meter::Meter;
+use crate::aws::plumbing::Plumbing;
+use crate::engines::postgres;
+use crate::http::{Answer, Http};
+use crate::story::{Story, Teller, Told};
+use domain::limits::AWS_OPERATION_TIMEOUT;
+use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const CALL: &str = "skills-call";
+/// What a refusal may take on two busy cores, beyond what is waited for.
+const MARGIN: Duration = Duration::from_millis(1500);
+/// A cold function's refusal, from the request to the answer.
+const COLD_REFUSAL: Duration = Duration::from_secs(2);
+
+/// A published read and a published write on a clinic behind a meter.
+struct Desk {
+    cloud: Cloud,
+    _plumbing: Plumbing,
+    http: Http,
+    meter: Meter,
+    told: Told,
+    database: String,
+}
+
+impl Desk {
+    async fn open() -> Self {
+        let cloud = Cloud::deploy().await;
+        let plumbing = cloud.wire().await;
+        let http = cloud.http_as("clinic").await.following();
+        let meter = Meter::before(postgres().port).await;
+        let (engine, database) = (postgres().through(meter.port), postgres().clinic());
+        let teller = Teller { aloud: false };
+        let story = Story { http: &http, engine: &engine, database: &database, teller };
+        let told = story.set_up().await;
+        let path = format!("/agents/{}/integrations/postgres/bindings", told.agent);
+        let note = json!({
+            "toolName": "note_reason", "operation": "appointments.update",
+            "keyColumn": "reference", "keyParam": "reference",
+            "inputs": [{ "param": "reason", "arg": "reason" }],
+        });
+        let skill = http.post(&path, note).await.data()["id"].as_str().expect("an id").to_owned();
+        let review =
+            json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
+        http.patch(&format!("/agents/{}/skills/{skill}", told.agent), review).await.data();
+        http.post(&format!("/agents/{}/publish", told.agent), json!({})).await.data();
+        Self { cloud, _plumbing: plumbing, http, meter, told, database }
+    }
+
+    async fn call(&self, tool: &str, arguments: Value) -> (Answer, Duration) {
+        let path = format!("/agents/{}/skills/{tool}/call", self.told.agent);
+        let started = Instant::now();
+        (self.http.post(&path, json!({ "arguments": arguments })).await, started.elapsed())
+    }
+
+    async fn read(&self) -> (Answer, Duration) {
+        self.call("find_patient", self.told.arguments.clone()).await
+    }
+
+    async fn write(&self, reason: &str) -> (Answer, Duration) {
+        self.call("note_reason", json!({ "reference": "APT-000123", "reason": reason })).await
+    }
+
+    async fn assert_reads(&self, when: &str) {
+        let (answer, _) = self.read().await;
+        assert_eq!(answer.data()["outcome"], "ok", "{when}: {}", answer.text);
+    }
+
+    async fn assert_writes(&self, reason: &str) {
+        let (answer, _) = self.write(reason).await;
+        assert_eq!(answer.data()["outcome"], "ok", "{}", answer.text);
+        assert_eq!(self.reason(), reason);
+    }
+
+    fn reason(&self) -> String {
+        let reason = "SELECT reason FROM appointments WHERE reference = 'APT-000123'";
+        postgres().admin_sql(&self.database, reason).trim().to_owned()
+    }
+}
+
+/// That it says when to come again, and came within this time.
+fn assert_unavailable(what: &str, (answer, took): &(Answer, Duration), within: Duration) {
+    assert_eq!(answer.refusal(503), "unavailable", "{what}");
+    let seconds = answer.header("retry-after").and_then(|text| text.parse::<u64>().ok());
+    assert!(seconds.is_some_and(|seconds| (1..=60).contains(&seconds)), "{what}: {:?}", answer.headers);
+    assert!(*took <= within, "{what} took {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_key_service_warm_calls_go_on_and_cold_ones_are_refused_in_time() {
+    let desk = Desk::open().await;
+    desk.assert_reads("before").await;
+    desk.assert_writes("warm").await;
+    for weather in [Weather::Down, Weather::Silent] {
+        desk.cloud.kms.becomes(weather);
+        for _ in 0..20 {
+            desk.assert_reads("the data key is in memory").await;
+        }
+        desk.cloud.fleet.forget(CALL).await;
+        assert_unavailable(&format!("a cold call, {weather:?}"), &desk.read().await, COLD_REFUSAL);
+        desk.cloud.kms.becomes(Weather::Fair);
+        desk.assert_reads("the key service is back").await;
+        desk.assert_writes(&format!("after {weather:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_log_writes_are_refused_before_the_database_hears_of_them_and_reads_go_on_for_a_while() {
+    let desk = Desk::open().await;
+    desk.assert_reads("before").await;
+    desk.assert_writes("before").await;
+    for weather in [Weather::Down, Weather::Silent] {
+        desk.assert_reads("the head was confirmed just now").await;
+        desk.cloud.dynamodb.becomes(weather);
+        let sent = desk.meter.sent();
+        for n in 0..5 {
+            let refused = desk.write(&format!("{weather:?} {n}")).await;
+            assert_unavailable(
+                &format!("a write, {weather:?}"),
+                &refused,
+                AWS_OPERATION_TIMEOUT * 2 + MARGIN,
+            );
+        }
+        assert_eq!(desk.meter.sent(), sent, "{weather:?}: nothing went to the customer's database");
+        desk.assert_reads("the head is still trusted").await;
+        assert_ne!(desk.meter.sent(), sent, "and the meter counts");
+        let created = Instant::now();
+        let refused = desk.http.post("/agents", json!({ "name": "x" })).await;
+        assert_unavailable("a change", &(refused, created.elapsed()), AWS_OPERATION_TIMEOUT * 2 + MARGIN);
+        desk.cloud.dynamodb.becomes(Weather::Fair);
+        desk.assert_writes(&format!("after {weather:?}")).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_slow_log_everything_is_answered_within_the_operation_timeout() {
+    let desk = Desk::open().await;
+    desk.assert_reads("before").await;
+    desk.cloud.dynamodb.becomes(Weather::Slow(Duration::from_secs(5)));
+    let within = AWS_OPERATION_TIMEOUT * 2 + MARGIN;
+    let started = Instant::now();
+    let listed = desk.http.get("/agents").await;
+    assert!(started.elapsed() <= within, "{:?}: {}", started.elapsed(), listed.text);
+    let (read, took) = desk.read().await;
+    assert_eq!(read.data()["outcome"], "ok", "{}", read.text);
+    assert!(took <= within, "{took:?}");
+    assert_unavailable("a write", &desk.write("late").await, within);
+    desk.cloud.fleet.forget(CALL).await;
+    assert_unavailable("a cold call", &desk.read().await, within);
+}

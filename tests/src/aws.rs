@@ -46,11 +46,12 @@ impl Cloud {
     pub async fn deploy() -> Self {
         let program = tokio::task::spawn_blocking(|| built::program("lambda", BUILD));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self::deploy_on(&program.await.expect("the functions were built"), listener).await
+        Self::deploy_on(&program.await.expect("the functions were built"), listener, false).await
     }
 
-    /// Of another program, with the gateway at an address that is already taken for it.
-    pub async fn deploy_on(program: &Path, listener: TcpListener) -> Self {
+    /// Of another program, with the gateway at an address that is already taken for it. `aloud` prints what functions
+    /// write to standard error.
+    pub async fn deploy_on(program: &Path, listener: TcpListener, aloud: bool) -> Self {
         let resources = Resources::create().await;
         let dynamodb = Faults::before(&emulators::dynamodb().url).await;
         let kms = Faults::before(&emulators::moto().url).await;
@@ -61,7 +62,8 @@ impl Cloud {
             kms: kms.url.clone(),
             others: emulators::moto().url.clone(),
         };
-        let fleet = Arc::new(Fleet::new(PathBuf::from(program), deployment::all(&resources, &reached)));
+        let fleet =
+            Arc::new(Fleet::new(PathBuf::from(program), deployment::all(&resources, &reached), aloud));
         tokio::spawn(gateway::serve(fleet.clone(), listener));
         Self { url, fleet, resources, dynamodb, kms }
     }

@@ -3,16 +3,16 @@
 
 use super::runtime_api::{Invocation, Outcome, Phase, RuntimeApi};
 use bytes::Bytes;
-use functions::random;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 /// Lambda's own limit of a function's start.
 const INIT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +48,8 @@ pub struct Fleet {
     functions: BTreeMap<String, Deployed>,
     idle: Arc<Mutex<BTreeMap<String, Vec<Instance>>>>,
     lines: Arc<Mutex<Vec<Line>>>,
+    /// Lines are printed too.
+    aloud: bool,
     started: Mutex<BTreeMap<String, u32>>,
 }
 
@@ -57,9 +59,21 @@ struct Instance {
 }
 
 impl Fleet {
-    pub fn new(program: PathBuf, functions: impl IntoIterator<Item = Deployed>) -> Self {
+    pub fn new(program: PathBuf, functions: impl IntoIterator<Item = Deployed>, aloud: bool) -> Self {
         let functions = functions.into_iter().map(|deployed| (deployed.name.clone(), deployed)).collect();
-        Self { program, functions, idle: Arc::default(), lines: Arc::default(), started: Mutex::default() }
+        Self {
+            program,
+            functions,
+            idle: Arc::default(),
+            lines: Arc::default(),
+            aloud,
+            started: Mutex::default(),
+        }
+    }
+
+    /// The same functions, served by another program.
+    pub fn with_program(&self, program: &Path) -> Self {
+        Self::new(program.to_owned(), self.functions.values().cloned(), self.aloud)
     }
 
     pub fn function(&self, name: &str) -> &Deployed {
@@ -112,7 +126,7 @@ impl Fleet {
         };
         let (sender, outcome) = oneshot::channel();
         instance.api.invoke(Invocation {
-            request_id: random::request_id().to_string(),
+            request_id: Uuid::new_v4().to_string(),
             event: Bytes::from(event.to_string()),
             timeout: deployed.timeout,
             outcome: sender,
@@ -214,10 +228,13 @@ impl Fleet {
     }
 
     fn keep_lines(&self, function: &str, output: impl AsyncRead + Unpin + Send + 'static) {
-        let (lines, function) = (self.lines.clone(), function.to_owned());
+        let (lines, function, aloud) = (self.lines.clone(), function.to_owned(), self.aloud);
         tokio::spawn(async move {
             let mut output = BufReader::new(output).lines();
             while let Ok(Some(text)) = output.next_line().await {
+                if aloud {
+                    eprintln!("{function} {text}");
+                }
                 lines.lock().expect("not poisoned").push(Line { function: function.clone(), text });
             }
         });

@@ -122,3 +122,6 @@ async fn streamed(mut chunks: mpsc::Receiver<Bytes>) -> Option<Response> {
     *response.body_mut() = Body::from_stream(body);
     Some(response)
 }
+
+#[cfg(test)]
+mod tests;

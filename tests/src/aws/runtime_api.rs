@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 const ANSWER_BYTES: usize = 6 * 1024 * 1024;
 
 pub struct Invocation {
+    /// A UUID.
     pub request_id: String,
     pub event: Bytes,
     /// How long the function may take.

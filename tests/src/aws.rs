@@ -17,6 +17,7 @@ use crate::built;
 use crate::http::Http;
 use faults::Faults;
 use fleet::Fleet;
+use functions::reactions::{mint_first, sweep};
 use infra::emulators;
 use infra::storage::dynamodb::DynamoStore;
 use plumbing::Plumbing;
@@ -81,7 +82,7 @@ impl Cloud {
     /// The text of a new key.
     pub async fn mint(&self, organization: &str) -> String {
         let event = json!({ "organization": organization, "name": "test", "scopes": ["all"] });
-        let minted = self.fleet.ask(deployment::MINT, &event).await;
+        let minted = self.fleet.ask(mint_first::REACTION.name, &event).await;
         let minted = minted.unwrap_or_else(|error| panic!("{error:?}: {:?}", self.fleet.lines()));
         minted["key"].as_str().unwrap_or_else(|| panic!("no key: {minted}")).to_owned()
     }
@@ -91,7 +92,7 @@ impl Cloud {
         let event = json!({
             "version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {},
         });
-        self.fleet.ask(deployment::SWEEPER, &event).await.expect("the sweeper's answer")
+        self.fleet.ask(sweep::REACTION.name, &event).await.expect("the sweeper's answer")
     }
 
     /// The deployment's log and views, past all proxies and functions.

@@ -2,12 +2,12 @@
 //! a sweep the views are those of a fresh fold, whatever happened before.
 
 use crate::aws::Cloud;
-use crate::aws::deployment::PROJECTOR;
 use crate::aws::faults::Moment;
-use crate::aws::plumbing::{Doorbell, doorbell};
+use crate::aws::plumbing::{Doorbell, batch};
 use crate::aws::streams::Reader;
 use crate::http::Http;
 use events::OrganizationId;
+use functions::reactions::project;
 use infra::storage::dynamodb::tables::TableName;
 use serde_json::json;
 
@@ -61,11 +61,11 @@ impl Schedule<'_> {
         self.tally.commits += 1;
         let name = format!("Agent {}", self.tally.commits);
         self.http.post("/agents", json!({ "name": name })).await.data();
-        self.held.extend(self.heads.read().await.iter().filter_map(doorbell));
+        self.held.extend(self.heads.read().await.iter().filter_map(|record| Doorbell::of(record, "HEAD")));
     }
 
     async fn ring(&mut self, doorbell: Doorbell) {
-        let answer = self.cloud.fleet.ask(PROJECTOR, &doorbell.event()).await;
+        let answer = self.cloud.fleet.ask(project::REACTION.name, &batch(std::slice::from_ref(&doorbell))).await;
         assert!(answer.is_ok(), "{answer:?}");
         self.delivered.push(doorbell);
     }
@@ -79,7 +79,7 @@ impl Schedule<'_> {
                 std::future::pending::<()>().await;
             }
         };
-        let answer = self.cloud.fleet.invoke_unless(PROJECTOR, &doorbell.event(), killed).await;
+        let answer = self.cloud.fleet.invoke_unless(project::REACTION.name, &batch(std::slice::from_ref(&doorbell)), killed).await;
         self.tally.killed += u32::from(answer.is_err());
         self.cloud.dynamodb.free();
     }
@@ -124,8 +124,8 @@ impl Schedule<'_> {
                 let Some(at) = self.dice.pick(&self.held) else { return };
                 self.tally.together += 1;
                 let doorbell = self.held.remove(at);
-                let (cloud, event) = (self.cloud, doorbell.event());
-                let (rung, _) = tokio::join!(cloud.fleet.ask(PROJECTOR, &event), cloud.sweep());
+                let (cloud, event) = (self.cloud, batch(std::slice::from_ref(&doorbell)));
+                let (rung, _) = tokio::join!(cloud.fleet.ask(project::REACTION.name, &event), cloud.sweep());
                 assert!(rung.is_ok(), "{rung:?}");
                 self.delivered.push(doorbell);
             }

@@ -24,7 +24,7 @@ async fn the_story_holds_on_lambda(kind: IntegrationKind) {
     assert_eq!(verified.first_bad, None);
     assert!(verified.events > 15, "{verified:?}");
     projected(&store, &organization).await;
-    assert_eq!(plumbing.dead_letters(), 0);
+    assert_eq!(plumbing.failed(), 0);
     assert!(cloud.fleet.started("skills-call") >= 1);
 }
 

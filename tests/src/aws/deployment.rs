@@ -1,17 +1,10 @@
 //! Which functions there are and what each is told, as the template deploys them.
 
-use super::fleet::Deployed;
 use super::resources::Resources;
+use super::fleet::Deployed;
 use functions::endpoint::{Function, Grant};
-use functions::endpoints;
+use functions::{endpoints, reactions};
 use std::collections::BTreeMap;
-
-/// Functions that are no endpoints.
-pub const PROJECTOR: &str = "projector";
-pub const WORKER: &str = "discovery-worker";
-pub const ALARM: &str = "log-alarm";
-pub const SWEEPER: &str = "sweeper";
-pub const MINT: &str = "operator-mint";
 
 /// Where functions find what they call.
 pub struct Reached {
@@ -23,27 +16,39 @@ pub struct Reached {
     pub others: String,
 }
 
+/// Every endpoint's function and every other.
 pub fn all(resources: &Resources, reached: &Reached) -> Vec<Deployed> {
-    endpoints::ALL
-        .iter()
-        .map(|endpoint| deployed(endpoint.name, &endpoint.function, resources, reached))
-        .collect()
+    let endpoints = endpoints::ALL.iter().map(|endpoint| (endpoint.name, endpoint.function));
+    let reactions = reactions::ALL.iter().map(|reaction| (reaction.name, reaction.function));
+    let deployed = |(name, function): (&str, Function)| Deployed {
+        name: name.to_owned(),
+        environment: environment(function.grants, resources, reached),
+        memory_mb: function.memory_mb,
+        timeout: function.timeout,
+    };
+    endpoints.chain(reactions).map(deployed).collect()
 }
 
-fn deployed(name: &str, function: &Function, resources: &Resources, reached: &Reached) -> Deployed {
-    let environment = environment(function.grants, resources, reached);
-    Deployed { name: name.to_owned(), environment, memory_mb: function.memory_mb, timeout: function.timeout }
-}
-
-fn environment(_grants: &[Grant], _resources: &Resources, reached: &Reached) -> BTreeMap<String, String> {
-    let emulated = [
+fn environment(grants: &[Grant], resources: &Resources, reached: &Reached) -> BTreeMap<String, String> {
+    let mut environment = vec![
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "emulator"),
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", &reached.dynamodb),
+        ("AWS_ENDPOINT_URL_DYNAMODB", reached.dynamodb.as_str()),
         ("AWS_ENDPOINT_URL_KMS", &reached.kms),
         ("AWS_ENDPOINT_URL_S3", &reached.others),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.others),
+        ("BINDERY_TABLES", &resources.names.prefix),
+        ("BINDERY_BUCKET", &resources.names.bucket),
+        ("BINDERY_CREDENTIALS_KEY", &resources.credentials_key),
+        ("BINDERY_ANSWERS_KEY", &resources.answers_key),
+        ("BINDERY_SECRETS", &resources.names.prefix),
+        ("BINDERY_LOG", "info"),
+        ("BINDERY_PUBLIC_URL", &reached.url),
     ];
-    emulated.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    if grants.contains(&Grant::Dial) {
+        // The test engines are on this machine, which a customer's never are.
+        environment.push(("BINDERY_ALLOW_PRIVATE_HOSTS", "127.0.0.0/8,::1/128"));
+    }
+    environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

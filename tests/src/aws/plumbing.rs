@@ -1,149 +1,180 @@
-//! What AWS does between tables and functions, as the template wires it: streams are filtered and wake functions, by
-//! way of a FIFO queue where doorbells of one organization must not overtake each other.
+//! What AWS does between tables and functions, as the list of reactions says and the template wires it: streams are
+//! filtered and wake functions, by way of a FIFO queue where doorbells of one organization must not overtake each
+//! other. What is on a schedule or an operator's is invoked by tests.
 
 use super::fleet::Fleet;
 use super::resources::Resources;
 use super::streams::Reader;
-use functions::random;
-use infra::storage::dynamodb::tables::{SORT, TableName};
+use functions::reactions::{self, Change, Trigger};
+use infra::storage::dynamodb::tables::{PARTITION, SORT};
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::mpsc;
+use uuid::Uuid;
 
-/// How often the queue delivers a message before it goes to the queue of dead letters, as in the template.
-const RECEIVES: u32 = 5;
-/// The queue shows a message again after this; the template's visibility timeout is longer, and nothing depends on it.
-const VISIBLE_AGAIN: Duration = Duration::from_millis(50);
+/// How often a message or a record is delivered before it goes to the queue of what failed.
+const DELIVERIES: u32 = 5;
+/// Messages that one invocation gets at most.
+const BATCH: usize = 10;
+/// What failed comes again after this; on AWS later, and nothing depends on it.
+const AGAIN: Duration = Duration::from_millis(50);
 
-/// Everything that is woken, from the start of the streams on.
+/// Streams that wake functions, from their start on, until the runtime ends.
 pub struct Plumbing {
-    fleet: Arc<Fleet>,
-    /// Messages that no function could handle.
-    dead_letters: Arc<AtomicU64>,
+    failed: Arc<AtomicU64>,
 }
 
 impl Plumbing {
     pub async fn start(fleet: Arc<Fleet>, resources: &Resources) -> Self {
-        let plumbing = Self { fleet, dead_letters: Arc::default() };
-        let reader =
-            async |table| Reader::of(resources.dynamodb.clone(), &resources.names.table(table)).await;
-        tokio::spawn(ring(
-            plumbing.fleet.clone(),
-            reader(TableName::Heads).await,
-            plumbing.dead_letters.clone(),
-        ));
-        let source = |name, events| Source { name, events, fleet: plumbing.fleet.clone() };
-        let discoveries = source(super::deployment::WORKER, &["INSERT"]);
-        tokio::spawn(discoveries.feed(reader(TableName::Discoveries).await));
-        let tampering = source(super::deployment::ALARM, &["MODIFY", "REMOVE"]);
-        tokio::spawn(tampering.feed(reader(TableName::Commits).await));
-        plumbing
+        let failed = Arc::<AtomicU64>::default();
+        for reaction in reactions::ALL {
+            let wired = Wired { name: reaction.name, fleet: fleet.clone(), failed: failed.clone() };
+            let reader = async |table| Reader::of(resources.dynamodb.clone(), &resources.names.table(table)).await;
+            match reaction.woken_by {
+                Trigger::Doorbells { table, item } => {
+                    tokio::spawn(wired.ring(reader(table).await, item));
+                }
+                Trigger::Stream { table, items, changes } => {
+                    tokio::spawn(wired.feed(reader(table).await, items, changes));
+                }
+                Trigger::Schedule { .. } | Trigger::Operator => {}
+            }
+        }
+        Self { failed }
     }
 
-    pub fn dead_letters(&self) -> u64 {
-        self.dead_letters.load(Ordering::SeqCst)
+    /// Messages and records that no function could handle.
+    pub fn failed(&self) -> u64 {
+        self.failed.load(Ordering::SeqCst)
     }
 }
 
-/// An event source mapping of a stream, with a filter on the event's name.
-struct Source {
+#[derive(Clone)]
+struct Wired {
     name: &'static str,
-    events: &'static [&'static str],
     fleet: Arc<Fleet>,
+    failed: Arc<AtomicU64>,
 }
 
-impl Source {
-    async fn feed(self, mut reader: Reader) {
+impl Wired {
+    /// An event source mapping of a stream: one record for each invocation, several at once.
+    async fn feed(self, mut reader: Reader, items: &'static str, changes: &'static [Change]) {
         loop {
             for record in reader.next().await {
-                if !self.events.iter().any(|event| record["eventName"] == *event) {
+                let is_wanted = changes.iter().any(|change| record["eventName"] == change.as_str());
+                if is_wanted && item_of(&record).starts_with(items) {
+                    tokio::spawn(self.clone().deliver(json!({ "Records": [record] })));
+                }
+            }
+        }
+    }
+
+    async fn deliver(self, event: Value) {
+        for _ in 0..DELIVERIES {
+            if self.fleet.invoke(self.name, &event).await.is_ok() {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+        self.failed.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A pipe into a FIFO queue. Each organization is a group with a line of its own.
+    async fn ring(self, mut reader: Reader, item: &'static str) {
+        let mut groups: HashMap<String, mpsc::UnboundedSender<Doorbell>> = HashMap::new();
+        let mut seen = HashSet::new();
+        loop {
+            for doorbell in reader.next().await.iter().filter_map(|record| Doorbell::of(record, item)) {
+                // The queue takes a message of a group once in five minutes.
+                if !seen.insert((doorbell.organization.clone(), doorbell.seq.clone())) {
                     continue;
                 }
-                let (fleet, name) = (self.fleet.clone(), self.name);
-                tokio::spawn(async move {
-                    // Its failures are in its log; a job nobody ended is seen by who waits for it.
-                    let _ = fleet.invoke(name, &json!({ "Records": [record] })).await;
+                let group = groups.entry(doorbell.organization.clone()).or_insert_with(|| {
+                    let (sender, receiver) = mpsc::unbounded_channel();
+                    tokio::spawn(self.clone().answer(receiver));
+                    sender
                 });
+                group.send(doorbell).expect("a group lives as long as its queue");
             }
+        }
+    }
+
+    async fn answer(self, mut group: mpsc::UnboundedReceiver<Doorbell>) {
+        let mut rung = Vec::new();
+        while group.recv_many(&mut rung, BATCH).await > 0 {
+            for _ in 0..DELIVERIES {
+                rung = self.failed_of(rung).await;
+                if rung.is_empty() {
+                    break;
+                }
+                tokio::time::sleep(AGAIN).await;
+            }
+            self.failed.fetch_add(rung.len() as u64, Ordering::SeqCst);
+            rung.clear();
+        }
+    }
+
+    /// Those that are to come again.
+    async fn failed_of(&self, mut rung: Vec<Doorbell>) -> Vec<Doorbell> {
+        match self.fleet.ask(self.name, &batch(&rung)).await {
+            Ok(answer) => {
+                let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
+                let is_failed = |it: &Doorbell| failures.iter().any(|failure| failure["itemIdentifier"] == it.id);
+                rung.retain(is_failed);
+                rung
+            }
+            Err(_) => rung,
         }
     }
 }
 
-/// The doorbell that a head's record becomes; `None` for what is no head.
-pub fn doorbell(record: &Value) -> Option<Doorbell> {
-    let image = &record["dynamodb"]["NewImage"];
-    if image[SORT]["S"] != "HEAD" {
-        return None;
-    }
-    let organization = image["organization"]["S"].as_str()?.to_owned();
-    let seq = image["seq"]["N"].as_str()?.parse().ok()?;
-    Some(Doorbell { organization, seq })
+fn item_of(record: &Value) -> &str {
+    record["dynamodb"]["Keys"][SORT]["S"].as_str().unwrap_or_default()
 }
 
+/// A message of the queue.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Doorbell {
+    id: String,
     pub organization: String,
-    pub seq: u64,
+    seq: String,
+    /// The stream's record, as the pipe passes it on.
+    body: String,
 }
 
 impl Doorbell {
-    /// As the queue hands it to the projector.
-    pub fn event(&self) -> Value {
-        let id = random::request_id().to_string();
-        json!({ "Records": [{
-            "messageId": id,
-            "receiptHandle": id,
-            "body": json!({ "organization": self.organization, "seq": self.seq }).to_string(),
+    /// Of a record of the heads' stream; `None` for what the pipe's filter keeps back.
+    pub fn of(record: &Value, item: &str) -> Option<Self> {
+        let is_wanted = matches!(record["eventName"].as_str(), Some("INSERT" | "MODIFY")) && item_of(record) == item;
+        is_wanted.then(|| Self {
+            id: Uuid::new_v4().to_string(),
+            organization: record["dynamodb"]["Keys"][PARTITION]["S"].as_str().expect("its partition").to_owned(),
+            seq: record["dynamodb"]["NewImage"]["seq"]["N"].as_str().expect("a head's position").to_owned(),
+            body: record.to_string(),
+        })
+    }
+}
+
+/// The event of a batch, as the queue's event source mapping makes it.
+pub fn batch(rung: &[Doorbell]) -> Value {
+    let message = |doorbell: &Doorbell| {
+        json!({
+            "messageId": doorbell.id,
+            "receiptHandle": doorbell.id,
+            "body": doorbell.body,
             "attributes": {
                 "ApproximateReceiveCount": "1",
-                "MessageGroupId": self.organization,
-                "MessageDeduplicationId": format!("{}-{}", self.organization, self.seq),
+                "MessageGroupId": doorbell.organization,
+                "MessageDeduplicationId": doorbell.seq,
             },
             "messageAttributes": {},
             "eventSource": "aws:sqs",
             "eventSourceARN": "arn:aws:sqs:eu-central-1:123456789012:doorbells.fifo",
             "awsRegion": "eu-central-1",
-        }]})
-    }
-}
-
-/// From the heads' stream through the queue to the projector. Each organization is a group with a line of its own.
-async fn ring(fleet: Arc<Fleet>, mut heads: Reader, dead_letters: Arc<AtomicU64>) {
-    let mut groups: HashMap<String, mpsc::UnboundedSender<Doorbell>> = HashMap::new();
-    loop {
-        for doorbell in heads.next().await.iter().filter_map(doorbell) {
-            let group = groups.entry(doorbell.organization.clone()).or_insert_with(|| {
-                let (sender, receiver) = mpsc::unbounded_channel();
-                tokio::spawn(answer(fleet.clone(), receiver, dead_letters.clone()));
-                sender
-            });
-            group.send(doorbell).expect("a group lives as long as its queue");
-        }
-    }
-}
-
-async fn answer(
-    fleet: Arc<Fleet>,
-    mut group: mpsc::UnboundedReceiver<Doorbell>,
-    dead_letters: Arc<AtomicU64>,
-) {
-    while let Some(doorbell) = group.recv().await {
-        let mut receives = 0;
-        while !was_handled(&fleet, &doorbell).await {
-            receives += 1;
-            if receives == RECEIVES {
-                dead_letters.fetch_add(1, Ordering::SeqCst);
-                break;
-            }
-            tokio::time::sleep(VISIBLE_AGAIN).await;
-        }
-    }
-}
-
-async fn was_handled(fleet: &Fleet, doorbell: &Doorbell) -> bool {
-    let answer = fleet.ask(super::deployment::PROJECTOR, &doorbell.event()).await;
-    answer.is_ok_and(|answer| answer["batchItemFailures"].as_array().is_none_or(Vec::is_empty))
+        })
+    };
+    json!({ "Records": rung.iter().map(message).collect::<Vec<_>>() })
 }

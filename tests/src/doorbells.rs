@@ -65,7 +65,8 @@ impl Schedule<'_> {
     }
 
     async fn ring(&mut self, doorbell: Doorbell) {
-        let answer = self.cloud.fleet.ask(project::REACTION.name, &batch(std::slice::from_ref(&doorbell))).await;
+        let answer =
+            self.cloud.fleet.ask(project::REACTION.name, &batch(std::slice::from_ref(&doorbell))).await;
         assert!(answer.is_ok(), "{answer:?}");
         self.delivered.push(doorbell);
     }
@@ -79,7 +80,11 @@ impl Schedule<'_> {
                 std::future::pending::<()>().await;
             }
         };
-        let answer = self.cloud.fleet.invoke_unless(project::REACTION.name, &batch(std::slice::from_ref(&doorbell)), killed).await;
+        let answer = self
+            .cloud
+            .fleet
+            .invoke_unless(project::REACTION.name, &batch(std::slice::from_ref(&doorbell)), killed)
+            .await;
         self.tally.killed += u32::from(answer.is_err());
         self.cloud.dynamodb.free();
     }

@@ -1,7 +1,7 @@
 //! Which functions there are and what each is told, as the template deploys them.
 
-use super::resources::Resources;
 use super::fleet::Deployed;
+use super::resources::Resources;
 use functions::endpoint::{Function, Grant};
 use functions::{endpoints, reactions};
 use std::collections::BTreeMap;

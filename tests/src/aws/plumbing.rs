@@ -32,7 +32,8 @@ impl Plumbing {
         let failed = Arc::<AtomicU64>::default();
         for reaction in reactions::ALL {
             let wired = Wired { name: reaction.name, fleet: fleet.clone(), failed: failed.clone() };
-            let reader = async |table| Reader::of(resources.dynamodb.clone(), &resources.names.table(table)).await;
+            let reader =
+                async |table| Reader::of(resources.dynamodb.clone(), &resources.names.table(table)).await;
             match reaction.woken_by {
                 Trigger::Doorbells { table, item } => {
                     tokio::spawn(wired.ring(reader(table).await, item));
@@ -122,7 +123,8 @@ impl Wired {
         match self.fleet.ask(self.name, &batch(&rung)).await {
             Ok(answer) => {
                 let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
-                let is_failed = |it: &Doorbell| failures.iter().any(|failure| failure["itemIdentifier"] == it.id);
+                let is_failed =
+                    |it: &Doorbell| failures.iter().any(|failure| failure["itemIdentifier"] == it.id);
                 rung.retain(is_failed);
                 rung
             }
@@ -148,10 +150,14 @@ pub struct Doorbell {
 impl Doorbell {
     /// Of a record of the heads' stream; `None` for what the pipe's filter keeps back.
     pub fn of(record: &Value, item: &str) -> Option<Self> {
-        let is_wanted = matches!(record["eventName"].as_str(), Some("INSERT" | "MODIFY")) && item_of(record) == item;
+        let is_wanted =
+            matches!(record["eventName"].as_str(), Some("INSERT" | "MODIFY")) && item_of(record) == item;
         is_wanted.then(|| Self {
             id: Uuid::new_v4().to_string(),
-            organization: record["dynamodb"]["Keys"][PARTITION]["S"].as_str().expect("its partition").to_owned(),
+            organization: record["dynamodb"]["Keys"][PARTITION]["S"]
+                .as_str()
+                .expect("its partition")
+                .to_owned(),
             seq: record["dynamodb"]["NewImage"]["seq"]["N"].as_str().expect("a head's position").to_owned(),
             body: record.to_string(),
         })

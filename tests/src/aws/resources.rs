@@ -9,6 +9,9 @@ use infra::storage::dynamodb::tables::{Names, TABLES};
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Buckets anywhere but in the first region say where they are.
+const IN_EUROPE: &str = "<CreateBucketConfiguration><LocationConstraint>eu-central-1</LocationConstraint></CreateBucketConfiguration>";
+
 pub struct Resources {
     pub names: Names,
     /// Seals credentials.
@@ -34,7 +37,7 @@ impl Resources {
         let client = aws_sdk_dynamodb::Client::new(&emulators::sdk_config(&dynamodb).await);
         create_tables(&client, &names).await;
         let others = Wire::to(&others);
-        others.s3(reqwest::Method::PUT, &names.bucket).await;
+        others.s3(reqwest::Method::PUT, &names.bucket, IN_EUROPE).await;
         for secret in ["api-key-pepper", "signing-keys"] {
             let name = format!("{}/{secret}", names.prefix);
             let value = random::base62(32);
@@ -60,11 +63,11 @@ impl Resources {
             }
         }
         let listed =
-            self.others.s3(reqwest::Method::GET, &format!("{}?list-type=2", self.names.bucket)).await;
+            self.others.s3(reqwest::Method::GET, &format!("{}?list-type=2", self.names.bucket), "").await;
         let listed = String::from_utf8(listed).expect("a list in XML");
         for key in listed.split("<Key>").skip(1).filter_map(|rest| rest.split("</Key>").next()) {
             let path = format!("{}/{key}", self.names.bucket);
-            stored.push((path.clone(), self.others.s3(reqwest::Method::GET, &path).await));
+            stored.push((path.clone(), self.others.s3(reqwest::Method::GET, &path, "").await));
         }
         stored
     }

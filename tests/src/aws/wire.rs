@@ -46,12 +46,13 @@ impl Wire {
     ///
     /// # Panics
     /// When the emulator refuses.
-    pub async fn s3(&self, method: reqwest::Method, path: &str) -> Vec<u8> {
+    pub async fn s3(&self, method: reqwest::Method, path: &str, body: &'static str) -> Vec<u8> {
         let answer = self
             .client
             .request(method, format!("{}/{path}", self.url))
             .header("X-Amz-Date", "20260101T000000Z")
             .header("Authorization", authorization("s3"))
+            .body(body)
             .send()
             .await
             .unwrap_or_else(|error| panic!("{path}: {error}"));

@@ -25,7 +25,6 @@ pub struct Engine {
 }
 
 /// How the administrator gets in: a unix socket that only this user may open.
-#[derive(Clone)]
 struct Client {
     program: String,
     arguments: Vec<String>,
@@ -60,12 +59,6 @@ impl Engine {
         };
         std::env::var(format!("{prefix}_PORT")).ok()?;
         Some(settings.running(kind))
-    }
-
-    /// The same server behind another port of this machine.
-    pub fn through(&self, port: u16) -> Engine {
-        let Engine { kind, host, ca_pem, log, client, .. } = self;
-        Engine { kind: *kind, host, port, ca_pem: ca_pem.clone(), log: log.clone(), client: client.clone() }
     }
 
     /// Creates a database of its own name, runs `sql` in it and returns the name.

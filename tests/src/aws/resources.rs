@@ -18,6 +18,8 @@ pub struct Resources {
     pub credentials_key: String,
     /// Seals kept answers.
     pub answers_key: String,
+    /// What stands in Secrets Manager.
+    pub secrets: Vec<(&'static str, String)>,
     /// DynamoDB and its streams, past all proxies.
     pub dynamodb: Wire,
     /// KMS, Secrets Manager and S3, past all proxies.
@@ -38,13 +40,13 @@ impl Resources {
         create_tables(&client, &names).await;
         let others = Wire::to(&others);
         others.s3(reqwest::Method::PUT, &names.bucket, IN_EUROPE).await;
-        for secret in ["api-key-pepper", "signing-keys"] {
+        let secrets = vec![("api-key-pepper", random::base62(32)), ("signing-keys", random::base62(32))];
+        for (secret, value) in &secrets {
             let name = format!("{}/{secret}", names.prefix);
-            let value = random::base62(32);
             others.call("secretsmanager.CreateSecret", json!({ "Name": name, "SecretString": value })).await;
         }
         let (credentials_key, answers_key) = (key(&others).await, key(&others).await);
-        Self { names, credentials_key, answers_key, dynamodb: Wire::to(&dynamodb), others }
+        Self { names, credentials_key, answers_key, secrets, dynamodb: Wire::to(&dynamodb), others }
     }
 
     /// Everything that is stored, each piece with where it is: all items of all tables, and all objects of the bucket.

@@ -45,14 +45,24 @@ pub struct Cloud {
 impl Cloud {
     /// Of the program that was built beside this one. Nothing is woken by a stream until [`Cloud::wire`].
     pub async fn deploy() -> Self {
+        Self::deploy_with(&[]).await
+    }
+
+    /// With these variables for every function, beside what the template sets.
+    pub async fn deploy_with(variables: &[(&str, &str)]) -> Self {
         let program = tokio::task::spawn_blocking(|| built::program("lambda", BUILD));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        Self::deploy_on(&program.await.expect("the functions were built"), listener, false).await
+        Self::deploy_on(&program.await.expect("the functions were built"), listener, variables, false).await
     }
 
     /// Of another program, with the gateway at an address that is already taken for it. `aloud` prints what functions
     /// write to standard error.
-    pub async fn deploy_on(program: &Path, listener: TcpListener, aloud: bool) -> Self {
+    pub async fn deploy_on(
+        program: &Path,
+        listener: TcpListener,
+        variables: &[(&str, &str)],
+        aloud: bool,
+    ) -> Self {
         let resources = Resources::create().await;
         let dynamodb = Faults::before(&emulators::dynamodb().url).await;
         let kms = Faults::before(&emulators::moto().url).await;
@@ -63,8 +73,8 @@ impl Cloud {
             kms: kms.url.clone(),
             others: emulators::moto().url.clone(),
         };
-        let fleet =
-            Arc::new(Fleet::new(PathBuf::from(program), deployment::all(&resources, &reached), aloud));
+        let functions = deployment::all(&resources, &reached, variables);
+        let fleet = Arc::new(Fleet::new(PathBuf::from(program), functions, aloud));
         tokio::spawn(gateway::serve(fleet.clone(), listener));
         Self { url, fleet, resources, dynamodb, kms }
     }

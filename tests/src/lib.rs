@@ -27,10 +27,10 @@ mod desk;
 mod doorbells;
 #[cfg(test)]
 mod egress;
-#[cfg(all(test, feature = "aws"))]
-mod lambda_story;
 #[cfg(test)]
 mod granted;
+#[cfg(all(test, feature = "aws"))]
+mod lambda_story;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

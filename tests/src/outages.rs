@@ -6,7 +6,7 @@ use crate::aws::meter::Meter;
 use crate::aws::plumbing::Plumbing;
 use crate::engines::postgres;
 use crate::http::{Answer, Http};
-use domain::limits::AWS_OPERATION_TIMEOUT;
+use domain::limits::{AWS_OPERATION_TIMEOUT, HEAD_FRESH};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,10 @@ struct Desk {
 
 impl Desk {
     async fn open() -> Self {
-        let cloud = Cloud::deploy().await;
+        Self::open_on(Cloud::deploy().await).await
+    }
+
+    async fn open_on(cloud: Cloud) -> Self {
         let plumbing = cloud.wire().await;
         let http = cloud.http_as("clinic").await.following();
         let meter = Meter::before(postgres().port).await;
@@ -173,4 +176,27 @@ async fn with_a_slow_log_everything_is_answered_within_the_operation_timeout() {
     assert_unavailable("a write", &desk.write("late").await, within);
     desk.cloud.fleet.forget(CALL).await;
     assert_unavailable("a cold call", &desk.read().await, within);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_was_not_confirmed_for_too_long_is_trusted_no_more() {
+    let trusted = Duration::from_secs(6);
+    let variables = [("BINDERY_HEAD_TRUSTED_MS", "6000")];
+    let desk = Desk::open_on(Cloud::deploy_with(&variables).await).await;
+    desk.assert_reads("before").await;
+    desk.cloud.dynamodb.becomes(Weather::Down);
+    let started = Instant::now();
+    let refused = loop {
+        let asked = Instant::now();
+        let (answer, took) = desk.read().await;
+        if answer.status != 200 {
+            break (answer, took);
+        }
+        assert!(asked - started <= trusted, "a read was answered {:?} later", asked - started);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    assert!(started.elapsed() > HEAD_FRESH, "{:?}", started.elapsed());
+    assert_unavailable("a read", &refused, AWS_OPERATION_TIMEOUT + MARGIN);
+    desk.cloud.dynamodb.becomes(Weather::Fair);
+    desk.assert_reads("the log is back").await;
 }

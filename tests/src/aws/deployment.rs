@@ -16,20 +16,25 @@ pub struct Reached {
     pub others: String,
 }
 
-/// Every endpoint's function and every other.
-pub fn all(resources: &Resources, reached: &Reached) -> Vec<Deployed> {
+/// Every endpoint's function and every other, each with these variables too.
+pub fn all(resources: &Resources, reached: &Reached, variables: &[(&str, &str)]) -> Vec<Deployed> {
     let endpoints = endpoints::ALL.iter().map(|endpoint| (endpoint.name, endpoint.function));
     let reactions = reactions::ALL.iter().map(|reaction| (reaction.name, reaction.function));
     let deployed = |(name, function): (&str, Function)| Deployed {
         name: name.to_owned(),
-        environment: environment(function.grants, resources, reached),
+        environment: environment(function.grants, resources, reached, variables),
         memory_mb: function.memory_mb,
         timeout: function.timeout,
     };
     endpoints.chain(reactions).map(deployed).collect()
 }
 
-fn environment(grants: &[Grant], resources: &Resources, reached: &Reached) -> BTreeMap<String, String> {
+fn environment(
+    grants: &[Grant],
+    resources: &Resources,
+    reached: &Reached,
+    variables: &[(&str, &str)],
+) -> BTreeMap<String, String> {
     let mut environment = vec![
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "emulator"),
@@ -50,5 +55,6 @@ fn environment(grants: &[Grant], resources: &Resources, reached: &Reached) -> BT
         // The test engines are on this machine, which a customer's never are.
         environment.push(("BINDERY_ALLOW_PRIVATE_HOSTS", "127.0.0.0/8,::1/128"));
     }
+    environment.extend_from_slice(variables);
     environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }

@@ -29,7 +29,7 @@ async fn main() -> ExitCode {
         }
     };
     let program = built::program("lambda", "run: make run-lambda");
-    let cloud = Cloud::deploy_on(&program, listener, true).await;
+    let cloud = Cloud::deploy_on(&program, listener, &[], true).await;
     let _plumbing = cloud.wire().await;
     let http = cloud.http_as(ORGANIZATION).await.following();
     let mut last = None;

@@ -40,7 +40,7 @@ async fn main() {
     let lambda = PathBuf::from(arguments.next().expect("the program of all functions"));
     let candidates: Vec<Candidate> = arguments.map(|text| candidate(&text)).collect();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let cloud = Cloud::deploy_on(&lambda, listener, false).await;
+    let cloud = Cloud::deploy_on(&lambda, listener, &[], false).await;
     let plumbing = cloud.wire().await;
     let http = cloud.http_as("clinic").await.following();
     let engine = tokio::task::spawn_blocking(|| engine(IntegrationKind::Postgres)).await.expect("it starts");

@@ -143,12 +143,11 @@ async fn without_the_log_writes_are_refused_before_the_database_hears_of_them_an
         desk.cloud.dynamodb.becomes(weather);
         let sent = desk.meter.sent();
         for n in 0..2 {
-            let refused = desk.write(&format!("{weather:?} {n}")).await;
-            assert_unavailable(
-                &format!("a write, {weather:?}"),
-                &refused,
-                AWS_OPERATION_TIMEOUT * 2 + MARGIN,
-            );
+            let reason = format!("{weather:?} {n}");
+            for refused in [desk.write(&reason).await, desk.write_in_a_call(&reason).await] {
+                let what = format!("a write, {weather:?}");
+                assert_unavailable(&what, &refused, AWS_OPERATION_TIMEOUT * 2 + MARGIN);
+            }
         }
         assert_eq!(desk.meter.sent(), sent, "{weather:?}: nothing went to the customer's database");
         desk.assert_reads("the head is still trusted").await;

@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test prove lint fmt bench-call bench-discover eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt bench-call bench-cold bench-discover eval-schemas install clean-run
 
 # Read by scripts/run.sh and by the benchmarks.
 export ONCE LISTEN
@@ -12,14 +12,21 @@ help: ## this list
 run: ## a sample clinic on both databases, a server, and the story of a call; ONCE=1 ends after the story
 	@scripts/run.sh
 
-# cargo builds no binaries for tests of another package, and the tests of the command line run the real one.
-# No function for AWS is linked: their code is in the library.
-test: install ## all tests, on a PostgreSQL and a MariaDB of their own
-	cargo build --package functions --locked --bin bindery
+run-lambda: ## the same story, told to the endpoints as functions on emulators of AWS; ONCE=1 ends after it
+	@scripts/run_lambda.sh
+
+# cargo builds no binaries for tests of another package, and tests run these: the server, and all functions in one
+# program. None of the functions' own programs is linked.
+TESTED := --package functions --bin bindery --bin lambda
+
+build-tested: ## the programs that tests run
+	cargo build --locked $(TESTED)
+
+test: install build-tested ## all tests, on a PostgreSQL and a MariaDB of their own and emulators of AWS
 	cargo test --workspace --locked --tests
 
 prove: install ## the same tests with many more generated statements, replays and rounds of kill -9
-	cargo build --package functions --locked --release --bin bindery
+	cargo build --locked --release $(TESTED)
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
 lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as CI sees them
@@ -32,6 +39,9 @@ fmt: ## format the code
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh
+
+bench-cold: ## what a function costs to start, to keep and to ship, in each way to build it
+	@scripts/bench_cold.sh
 
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh

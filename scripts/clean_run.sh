@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
-for name in run bench eval; do
+for name in run run-lambda bench eval; do
     [ ! -e "var/$name" ] || take_folder "$PWD/var/$name"
     rm -rf "var/$name" "var/$name.lock"
 done

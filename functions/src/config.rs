@@ -81,6 +81,12 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
         meaning: "what the names of the deployment's secrets begin with, before a slash",
     },
     Variable {
+        name: "BINDERY_HEAD_TRUSTED_MS",
+        default: "60000",
+        meaning: "milliseconds for which reads go on, after the log's head was last confirmed, when the log cannot be \
+                  reached; at most 60000, because a key that was revoked meanwhile is taken for as long",
+    },
+    Variable {
         name: "BINDERY_WARM_ORGANIZATIONS",
         default: "empty",
         meaning: "comma list of organizations whose state is loaded before the first request, and to whose databases \

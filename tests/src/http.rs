@@ -2,6 +2,7 @@
 
 use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,6 +12,8 @@ pub struct Http {
     pub key: String,
     client: reqwest::Client,
     seen: Option<Seen>,
+    /// The log's position in the last answer that named one.
+    position: Option<Arc<AtomicU64>>,
 }
 
 /// Every answer that a client and its clones got.
@@ -32,7 +35,13 @@ impl Http {
     pub fn new(url: &str, key: &str) -> Self {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(60)).build();
         let client = client.expect("a client without TLS");
-        Self { url: url.to_owned(), key: key.to_owned(), client, seen: None }
+        Self { url: url.to_owned(), key: key.to_owned(), client, seen: None, position: None }
+    }
+
+    /// The same client, which reads what it wrote wherever it is served: what reads, and the live call, must be
+    /// answered from no older state than the last answer it got. All requests are of one organization.
+    pub fn following(&self) -> Self {
+        Self { position: Some(Arc::default()), ..self.clone() }
     }
 
     /// The same client, which puts every answer into the list.
@@ -41,7 +50,7 @@ impl Http {
     }
 
     pub fn with_key(&self, key: &str) -> Self {
-        Self { key: key.to_owned(), ..self.clone() }
+        Self { key: key.to_owned(), position: None, ..self.clone() }
     }
 
     /// `path` is below `/api/v1`.
@@ -55,7 +64,7 @@ impl Http {
         body: Option<&Value>,
         headers: &[(&str, &str)],
     ) -> Answer {
-        let mut request = self.request(method, path).bearer_auth(&self.key);
+        let mut request = self.request(method, &self.positioned(method, path)).bearer_auth(&self.key);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -63,6 +72,18 @@ impl Http {
             request = request.json(body);
         }
         self.ask(request).await
+    }
+
+    /// The path with the position that the answer must not be older than, where there is one and it may be said.
+    fn positioned(&self, method: &str, path: &str) -> String {
+        let may_be_said = method == "GET" || path.ends_with("/call");
+        match self.position.as_ref().filter(|_| may_be_said) {
+            Some(position) => {
+                let separator = if path.contains('?') { '&' } else { '?' };
+                format!("{path}{separator}min_position={}", position.load(Ordering::SeqCst))
+            }
+            None => path.to_owned(),
+        }
     }
 
     /// A request without a key, to be filled in; `path` is below `/api/v1`.
@@ -93,6 +114,10 @@ impl Http {
             _ => serde_json::from_str(&text).unwrap_or_else(|_| panic!("{path}: not JSON: {text}")),
         };
         let answer = Answer { method, path, status, headers, text, body };
+        if let Some(known) = &self.position {
+            let named = answer.header("x-bindery-position").and_then(|position| position.parse().ok());
+            known.fetch_max(named.unwrap_or_default(), Ordering::SeqCst);
+        }
         if let Some(seen) = &self.seen {
             seen.lock().expect("not poisoned").push(answer.clone());
         }

@@ -3,6 +3,9 @@
 // Tables of cases are wide, and a name for each row's type would be read once.
 #![allow(clippy::type_complexity)]
 
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod built;
 pub mod engines;
 pub mod http;
 pub mod site;
@@ -20,10 +23,14 @@ mod clinic;
 mod command_line;
 #[cfg(test)]
 mod desk;
+#[cfg(all(test, feature = "aws"))]
+mod doorbells;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
 mod granted;
+#[cfg(all(test, feature = "aws"))]
+mod lambda_story;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
@@ -34,6 +41,8 @@ mod live_postgres;
 mod local_story;
 #[cfg(test)]
 mod openapi;
+#[cfg(all(test, feature = "aws"))]
+mod outages;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ async fn the_story_holds(kind: IntegrationKind) {
     let site = Site::start().await;
     let database = engine(kind).clinic();
     let teller = Teller { aloud: false };
-    Story { http: &site.http, engine: engine(kind), database: &database, teller }.tell().await;
+    Story { http: &site.http.following(), engine: engine(kind), database: &database, teller }.tell().await;
 
     let organization = OrganizationId::from("default");
     let verified = site.embedded.store.verify(&organization).await.expect("the log can be read");

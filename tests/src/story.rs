@@ -5,6 +5,7 @@ use crate::engines::Engine;
 use crate::http::{Answer, Http};
 use events::IntegrationKind;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 mod teller;
 pub use teller::Teller;
@@ -61,6 +62,14 @@ impl Story<'_> {
     /// # Panics
     /// At the first step that is not as it should be.
     pub async fn tell(&self) -> Told {
+        // The scripts make the same users on every server and give them new passwords, so on one server stories take
+        // turns.
+        static POSTGRES: Mutex<()> = Mutex::const_new(());
+        static MYSQL: Mutex<()> = Mutex::const_new(());
+        let _turn = match self.engine.kind {
+            IntegrationKind::Postgres => POSTGRES.lock().await,
+            IntegrationKind::Mysql => MYSQL.lock().await,
+        };
         self.connect().await;
         self.look_around().await;
         let agent = self.bind().await;

@@ -76,7 +76,11 @@ impl Run<'_> {
             Some(repeats) if repeats.is_repeatable() => {
                 Box::pin(repeats.once(services, deadline, run, body)).await
             }
-            Some(_) | None => {
+            unkept => {
+                // A write that nothing is kept of asks nobody before it runs: it may not run while the log is down.
+                if unkept.is_some() {
+                    services.log.head(&state.id).await?;
+                }
                 let answer = run().await;
                 answer.our_fault().map_or_else(|| Ok(body(&answer)), Err)
             }

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::endpoint::{Function, Grant};
 use crate::integrations::discoveries::shared::Shared;
 use crate::services::{Ports, ServiceKeys, Services};
+use domain::limits::HEAD_TRUSTED;
 use events::OrganizationId;
 use futures_util::future::join_all;
 use infra::databases::pool::PoolKey;
@@ -28,6 +29,7 @@ pub struct Deployment {
     pub keys: KmsKeys,
     /// What the names of its secrets begin with.
     pub secrets: String,
+    pub head_trusted: Duration,
     pub warm: Vec<OrganizationId>,
 }
 
@@ -54,6 +56,19 @@ impl Deployment {
             answers: required("BINDERY_ANSWERS_KEY"),
         };
         let secrets = required("BINDERY_SECRETS");
+        let head_trusted = match lookup("BINDERY_HEAD_TRUSTED_MS").map(|text| text.trim().parse()) {
+            None => HEAD_TRUSTED,
+            Some(Ok(trusted)) if Duration::from_millis(trusted) <= HEAD_TRUSTED => {
+                Duration::from_millis(trusted)
+            }
+            Some(_) => {
+                wrong.push(format!(
+                    "BINDERY_HEAD_TRUSTED_MS: must be a whole number up to {}",
+                    HEAD_TRUSTED.as_millis()
+                ));
+                HEAD_TRUSTED
+            }
+        };
         let warm = lookup("BINDERY_WARM_ORGANIZATIONS").unwrap_or_default();
         let warm = warm.split(',').map(str::trim).filter(|name| !name.is_empty());
         let warm = warm.map(OrganizationId::from).collect();
@@ -62,7 +77,7 @@ impl Deployment {
                 if tells_url {
                     config.public_url.clear();
                 }
-                Ok(Self { config, names, keys, secrets, warm })
+                Ok(Self { config, names, keys, secrets, head_trusted, warm })
             }
             Some(_) | None => Err(wrong),
         }
@@ -95,11 +110,11 @@ impl Aws {
         name: &'static str,
         function: Function,
     ) -> Result<Self, String> {
-        let Deployment { mut config, names, keys, secrets, warm } = deployment;
+        let Deployment { mut config, names, keys, secrets, head_trusted, warm } = deployment;
         config.stream_ends_after =
             config.stream_ends_after.min(function.timeout.saturating_sub(STREAM_SPARE));
         let aws = infra::aws::load().await;
-        let store = DynamoStore::open(&aws, names);
+        let store = DynamoStore::open_trusting(&aws, names, head_trusted);
         let sealer = Arc::new(KmsSealer::new(&aws, keys));
         // Both at once: each opens a connection, whose handshake no request has to wait for then. Whether the log
         // answers is for each request to find out; without the keys none could be served.
@@ -170,6 +185,7 @@ mod tests {
             "BINDERY_CREDENTIALS_KEY" => "alias/bindery-dev-credentials",
             "BINDERY_ANSWERS_KEY" => "alias/bindery-dev-answers",
             "BINDERY_SECRETS" => "bindery-dev",
+            "BINDERY_HEAD_TRUSTED_MS" => "2000",
             "BINDERY_WARM_ORGANIZATIONS" => "default, clinic,",
             _ => return None,
         };
@@ -178,9 +194,13 @@ mod tests {
 
     #[test]
     fn a_deployment_that_lacks_everything_is_told_everything_at_once() {
-        let lookup = |name: &str| (name == "BINDERY_RATE_PER_KEY").then(|| "0".to_owned());
+        let lookup = |name: &str| match name {
+            "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
+            "BINDERY_HEAD_TRUSTED_MS" => Some("60001".to_owned()),
+            _ => None,
+        };
         let wrong = Deployment::from_lookup(lookup).unwrap_err();
-        assert_eq!(wrong.len(), 6, "{wrong:?}");
+        assert_eq!(wrong.len(), 7, "{wrong:?}");
         let required = DEPLOYMENT_VARIABLES.iter().filter(|variable| variable.default.is_empty());
         for variable in required {
             assert!(wrong.iter().any(|it| it.starts_with(variable.name)), "{}: {wrong:?}", variable.name);
@@ -195,6 +215,7 @@ mod tests {
         assert_eq!(deployment.keys.credentials, "alias/bindery-dev-credentials");
         assert_eq!(deployment.keys.answers, "alias/bindery-dev-answers");
         assert_eq!(deployment.secrets, "bindery-dev");
+        assert_eq!(deployment.head_trusted, Duration::from_secs(2));
         assert_eq!(deployment.warm, [OrganizationId::from("default"), OrganizationId::from("clinic")]);
         assert!(DEPLOYMENT_VARIABLES.iter().all(|variable| complete(variable.name).is_some()));
     }

@@ -14,7 +14,7 @@ use tests::story::{Story, Teller, Told};
 async fn main() -> ExitCode {
     let setup = std::env::args().any(|argument| argument == "--setup");
     let variable = |name: &str| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let http = Http::new(&variable("BINDERY_URL"), &variable("BINDERY_KEY"));
+    let http = Http::new(&variable("BINDERY_URL"), &variable("BINDERY_KEY")).following();
     let mut last = None;
     for kind in IntegrationKind::ALL {
         let Some(engine) = Engine::running(kind) else { continue };

@@ -3,7 +3,6 @@
 use super::needles::Canary;
 use crate::engines::Engine;
 use crate::http::{Answer, Http, Seen};
-use crate::site::Site;
 use events::IntegrationKind;
 use serde_json::{Value, json};
 
@@ -24,7 +23,8 @@ struct Player<'a> {
 }
 
 impl Scenario {
-    pub async fn play(site: &Site, engine: &Engine) -> Self {
+    /// `known` are secrets that exist already, beside the client's key.
+    pub async fn play(http: &Http, known: Vec<Canary>, engine: &Engine) -> Self {
         let seen = Seen::default();
         let database = engine.database(match engine.kind {
             IntegrationKind::Postgres => {
@@ -36,10 +36,12 @@ impl Scenario {
                  code varchar(80) NOT NULL UNIQUE, body varchar(200), amount int CHECK (amount > 0))"
             }
         });
-        let scenario =
-            Self { canaries: Vec::new(), seen: seen.clone(), credential_version: 2, shown: Vec::new() };
-        let mut player = Player { http: site.http.recording(&seen), engine, database, scenario };
-        player.note_what_exists(site);
+        let scenario = Self { canaries: known, seen: seen.clone(), credential_version: 2, shown: Vec::new() };
+        let mut player = Player { http: http.recording(&seen), engine, database, scenario };
+        let key = http.key.rsplit_once('_').expect("a key").1[..32].to_owned();
+        player.keep(Canary::of("the caller's own key", &key));
+        let certificate = engine.ca_pem.lines().nth(3).expect("a certificate has lines");
+        player.keep(Canary::of("a line of the CA's certificate", certificate));
         player.refused_connections().await;
         player.malformed_bodies().await;
         player.scripts().await;
@@ -90,16 +92,6 @@ impl Player<'_> {
     fn shown(&mut self, name: &'static str) {
         let last = self.scenario.seen.lock().expect("not poisoned").len() - 1;
         self.scenario.shown.push((name, last));
-    }
-
-    fn note_what_exists(&mut self, site: &Site) {
-        let key = site.http.key.rsplit_once('_').expect("a key").1[..32].to_owned();
-        self.keep(Canary::of("the caller's own key", &key));
-        let master = std::fs::read_to_string(site.folder.path().join("bindery.key")).expect("the master key");
-        let master = master.lines().nth(1).expect("its second line").trim_end_matches('=').to_owned();
-        self.keep(Canary::of("the master key", &master));
-        let certificate = self.engine.ca_pem.lines().nth(3).expect("a certificate has lines").to_owned();
-        self.keep(Canary::of("a line of the CA's certificate", &certificate));
     }
 
     fn credentials(&self, user: &str, password: &str) -> Value {

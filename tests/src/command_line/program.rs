@@ -1,5 +1,6 @@
 //! Starts and ends the program under test.
 
+use crate::built;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -8,32 +9,18 @@ use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+/// What builds the program.
+const BUILD: &str = "run: make build-tested (make test does)";
+
 /// How long a server may take to say something.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program beside the tests, with an environment of its own.
 pub fn bindery() -> Command {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    let mut command = Command::new(PROGRAM.get_or_init(built));
+    let mut command = Command::new(PROGRAM.get_or_init(|| built::program("bindery", BUILD)));
     command.env_clear();
     command
-}
-
-/// cargo does not build another package's binary for a test; what is there must not be older than its source.
-fn built() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the tests");
-    let program = tests.ancestors().nth(2).expect("target/PROFILE").join("bindery");
-    let modified = |path: &Path| path.metadata().and_then(|data| data.modified());
-    let how = "run: cargo build --workspace --bins (make test does)";
-    let built = modified(&program).unwrap_or_else(|_| panic!("{} is missing; {how}", program.display()));
-    let sources =
-        std::fs::read_to_string(program.with_extension("d")).expect("cargo writes it beside the program");
-    let (_, sources) = sources.split_once(": ").expect("PROGRAM: SOURCE …");
-    for source in sources.split_whitespace().map(Path::new) {
-        let is_older = modified(source).is_ok_and(|changed| changed > built);
-        assert!(!is_older, "{} is older than {}; {how}", program.display(), source.display());
-    }
-    program
 }
 
 /// `bindery keys mint` for a folder, with these arguments.

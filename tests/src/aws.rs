@@ -1,0 +1,113 @@
+//! A cloud on loopback: the real functions behind what stands in for AWS. Each has tables, keys, secrets and a bucket
+//! of its own, on emulators that all of a test run share.
+
+pub mod deployment;
+pub mod events;
+pub mod faults;
+pub mod fleet;
+pub mod gateway;
+pub mod meter;
+pub mod plumbing;
+pub mod resources;
+pub mod runtime_api;
+pub mod streams;
+pub mod wire;
+
+use crate::built;
+use crate::http::Http;
+use faults::Faults;
+use fleet::Fleet;
+use functions::reactions::{mint_first, sweep};
+use infra::emulators;
+use infra::storage::dynamodb::DynamoStore;
+use plumbing::Plumbing;
+use resources::Resources;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tokio::net::TcpListener;
+
+/// What builds the functions' program.
+const BUILD: &str = "run: make build-tested (make test does)";
+
+/// One deployment.
+pub struct Cloud {
+    /// Of the gateway.
+    pub url: String,
+    pub fleet: Arc<Fleet>,
+    pub resources: Resources,
+    /// How functions reach DynamoDB.
+    pub dynamodb: Faults,
+    /// How functions reach KMS.
+    pub kms: Faults,
+}
+
+impl Cloud {
+    /// Of the program that was built beside this one. Nothing is woken by a stream until [`Cloud::wire`].
+    pub async fn deploy() -> Self {
+        Self::deploy_with(&[]).await
+    }
+
+    /// With these variables for every function, beside what the template sets.
+    pub async fn deploy_with(variables: &[(&str, &str)]) -> Self {
+        let program = tokio::task::spawn_blocking(|| built::program("lambda", BUILD));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        Self::deploy_on(&program.await.expect("the functions were built"), listener, variables, false).await
+    }
+
+    /// Of another program, with the gateway at an address that is already taken for it. `aloud` prints what functions
+    /// write to standard error.
+    pub async fn deploy_on(
+        program: &Path,
+        listener: TcpListener,
+        variables: &[(&str, &str)],
+        aloud: bool,
+    ) -> Self {
+        let resources = Resources::create().await;
+        let dynamodb = Faults::before(&emulators::dynamodb().url).await;
+        let kms = Faults::before(&emulators::moto().url).await;
+        let url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let reached = deployment::Reached {
+            url: url.clone(),
+            dynamodb: dynamodb.url.clone(),
+            kms: kms.url.clone(),
+            others: emulators::moto().url.clone(),
+        };
+        let functions = deployment::all(&resources, &reached, variables);
+        let fleet = Arc::new(Fleet::new(PathBuf::from(program), functions, aloud));
+        tokio::spawn(gateway::serve(fleet.clone(), listener));
+        Self { url, fleet, resources, dynamodb, kms }
+    }
+
+    /// From now on streams wake functions.
+    pub async fn wire(&self) -> Plumbing {
+        Plumbing::start(self.fleet.clone(), &self.resources).await
+    }
+
+    /// A client with a new key of all scopes, minted as an operator does it.
+    pub async fn http_as(&self, organization: &str) -> Http {
+        Http::new(&self.url, &self.mint(organization).await)
+    }
+
+    /// The text of a new key.
+    pub async fn mint(&self, organization: &str) -> String {
+        let event = json!({ "organization": organization, "name": "test", "scopes": ["all"] });
+        let minted = self.fleet.ask(mint_first::REACTION.name, &event).await;
+        let minted = minted.unwrap_or_else(|error| panic!("{error:?}: {:?}", self.fleet.lines()));
+        minted["key"].as_str().unwrap_or_else(|| panic!("no key: {minted}")).to_owned()
+    }
+
+    /// What the schedule does every few minutes.
+    pub async fn sweep(&self) -> Value {
+        let event = json!({
+            "version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {},
+        });
+        self.fleet.ask(sweep::REACTION.name, &event).await.expect("the sweeper's answer")
+    }
+
+    /// The deployment's log and views, past all proxies and functions.
+    pub async fn store(&self) -> Arc<DynamoStore> {
+        let config = emulators::sdk_config(&emulators::dynamodb().url).await;
+        DynamoStore::open(&config, self.resources.names.clone())
+    }
+}

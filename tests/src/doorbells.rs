@@ -1,0 +1,181 @@
+//! Doorbells that are lost, doubled, overtaken or late, and projectors that are killed at any request they make: after
+//! a sweep the views are those of a fresh fold, whatever happened before.
+
+use crate::aws::Cloud;
+use crate::aws::faults::Moment;
+use crate::aws::plumbing::{Doorbell, batch};
+use crate::aws::streams::Reader;
+use crate::http::Http;
+use events::OrganizationId;
+use functions::reactions::project;
+use infra::storage::dynamodb::tables::TableName;
+use serde_json::json;
+
+/// Steps of one schedule.
+const STEPS: usize = 60;
+/// More requests than a projector makes for a few events: a kill may come too late, which is a schedule too.
+const REQUESTS: u64 = 8;
+
+/// SplitMix64: the same schedule for the same seed, on every machine.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+
+    fn pick<T>(&mut self, of: &[T]) -> Option<usize> {
+        (!of.is_empty()).then(|| self.below(of.len() as u64) as usize)
+    }
+}
+
+/// What came to pass, so that a schedule in which nothing went wrong is noticed.
+#[derive(Debug, Default)]
+struct Tally {
+    commits: u32,
+    lost: u32,
+    doubled: u32,
+    overtaken: u32,
+    late: u32,
+    killed: u32,
+    together: u32,
+}
+
+struct Schedule<'c> {
+    cloud: &'c Cloud,
+    http: Http,
+    heads: Reader,
+    dice: Dice,
+    /// Rung and not delivered yet, oldest first.
+    held: Vec<Doorbell>,
+    delivered: Vec<Doorbell>,
+    tally: Tally,
+}
+
+impl Schedule<'_> {
+    async fn commit(&mut self) {
+        self.tally.commits += 1;
+        let name = format!("Agent {}", self.tally.commits);
+        self.http.post("/agents", json!({ "name": name })).await.data();
+        self.held.extend(self.heads.read().await.iter().filter_map(|record| Doorbell::of(record, "HEAD")));
+    }
+
+    async fn ring(&mut self, doorbell: Doorbell) {
+        let answer =
+            self.cloud.fleet.ask(project::REACTION.name, &batch(std::slice::from_ref(&doorbell))).await;
+        assert!(answer.is_ok(), "{answer:?}");
+        self.delivered.push(doorbell);
+    }
+
+    /// The projector dies at one of its requests, or after its answer.
+    async fn ring_and_kill(&mut self, doorbell: Doorbell) {
+        let moment = if self.dice.below(2) == 0 { Moment::Before } else { Moment::After };
+        let caught = self.cloud.dynamodb.trap(self.dice.below(REQUESTS), moment);
+        let killed = async {
+            if caught.await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        let answer = self
+            .cloud
+            .fleet
+            .invoke_unless(project::REACTION.name, &batch(std::slice::from_ref(&doorbell)), killed)
+            .await;
+        self.tally.killed += u32::from(answer.is_err());
+        self.cloud.dynamodb.free();
+    }
+
+    async fn step(&mut self) {
+        match self.dice.below(10) {
+            0..=2 => self.commit().await,
+            3 if !self.held.is_empty() => {
+                let doorbell = self.held.remove(0);
+                self.ring(doorbell).await;
+            }
+            4 => {
+                let Some(at) = self.dice.pick(&self.held) else { return };
+                self.tally.overtaken += u32::from(at > 0);
+                let doorbell = self.held.remove(at);
+                self.ring(doorbell).await;
+            }
+            5 => {
+                let Some(at) = self.dice.pick(&self.held) else { return };
+                self.tally.doubled += 1;
+                let doorbell = self.held[at].clone();
+                self.ring(doorbell).await;
+            }
+            6 => {
+                let Some(at) = self.dice.pick(&self.held) else { return };
+                self.tally.lost += 1;
+                self.held.remove(at);
+            }
+            7 => {
+                let Some(at) = self.dice.pick(&self.delivered) else { return };
+                self.tally.late += 1;
+                let doorbell = self.delivered[at].clone();
+                self.ring(doorbell).await;
+            }
+            8 => {
+                let Some(at) = self.dice.pick(&self.held) else { return };
+                let doorbell = self.held[at].clone();
+                self.ring_and_kill(doorbell).await;
+            }
+            _ => {
+                // The queue lets one doorbell of an organization through at a time; the sweeper asks nobody.
+                let Some(at) = self.dice.pick(&self.held) else { return };
+                self.tally.together += 1;
+                let doorbell = self.held.remove(at);
+                let (cloud, event) = (self.cloud, batch(std::slice::from_ref(&doorbell)));
+                let (rung, _) = tokio::join!(cloud.fleet.ask(project::REACTION.name, &event), cloud.sweep());
+                assert!(rung.is_ok(), "{rung:?}");
+                self.delivered.push(doorbell);
+            }
+        }
+    }
+}
+
+async fn views_survive(seed: u64) {
+    let cloud = Cloud::deploy().await;
+    let http = cloud.http_as("clinic").await;
+    let heads = cloud.resources.names.table(TableName::Heads);
+    let heads = Reader::of(cloud.resources.dynamodb.clone(), &heads).await;
+    let mut schedule = Schedule {
+        cloud: &cloud,
+        http,
+        heads,
+        dice: Dice(seed),
+        held: Vec::new(),
+        delivered: Vec::new(),
+        tally: Tally::default(),
+    };
+    for _ in 0..STEPS {
+        schedule.step().await;
+    }
+    // The last commit's doorbell is lost, whatever the dice said.
+    schedule.commit().await;
+    let Tally { commits, lost, doubled, overtaken, late, killed, together } = schedule.tally;
+    let each = [lost, doubled, late, killed, together];
+    assert!(
+        commits > 5 && overtaken + lost > 0 && each.iter().sum::<u32>() > 5 && killed > 0,
+        "seed {seed}: {each:?}"
+    );
+
+    let (store, clinic) = (cloud.store().await, OrganizationId::from("clinic"));
+    let before = store.compare_projections(&clinic).await.expect("the log can be folded");
+    assert!(!before.equal, "seed {seed}: the last doorbell was lost, so the views are behind");
+    cloud.sweep().await;
+    let after = store.compare_projections(&clinic).await.expect("the log can be folded");
+    assert!(after.equal, "seed {seed}: {after:?}");
+    assert!(after.head.0 > u64::from(commits), "the key and an event for each agent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn views_end_as_a_fresh_fold_whatever_became_of_doorbells_and_projectors() {
+    for seed in 1..=4 {
+        views_survive(seed).await;
+    }
+}

@@ -1,0 +1,52 @@
+//! The story on Lambda: the same, told to functions behind a gateway, and what must be true of their tables afterwards.
+
+use crate::aws::Cloud;
+use crate::engines::engine;
+use crate::story::{Story, Teller};
+use events::{IntegrationKind, OrganizationId};
+use infra::storage::EventLog;
+use infra::storage::dynamodb::DynamoStore;
+use std::time::{Duration, Instant};
+
+/// How long views may be behind the log when doorbells ring.
+const PROJECTED_WITHIN: Duration = Duration::from_secs(20);
+
+async fn the_story_holds_on_lambda(kind: IntegrationKind) {
+    let cloud = Cloud::deploy().await;
+    let plumbing = cloud.wire().await;
+    let http = cloud.http_as("clinic").await.following();
+    let database = engine(kind).clinic();
+    let teller = Teller { aloud: false };
+    Story { http: &http, engine: engine(kind), database: &database, teller }.tell().await;
+
+    let (store, organization) = (cloud.store().await, OrganizationId::from("clinic"));
+    let verified = store.verify(&organization).await.expect("the log can be read");
+    assert_eq!(verified.first_bad, None);
+    assert!(verified.events > 15, "{verified:?}");
+    projected(&store, &organization).await;
+    assert_eq!(plumbing.failed(), 0);
+    assert!(cloud.fleet.started("skills-call") >= 1);
+}
+
+/// Waits until the views are what a fold of the whole log gives: doorbells ring beside the answers.
+async fn projected(store: &DynamoStore, organization: &OrganizationId) {
+    let started = Instant::now();
+    loop {
+        let compared = store.compare_projections(organization).await.expect("the log can be folded");
+        if compared.equal {
+            return;
+        }
+        assert!(started.elapsed() < PROJECTED_WITHIN, "{compared:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_holds_on_lambda_with_postgres() {
+    the_story_holds_on_lambda(IntegrationKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_story_holds_on_lambda_with_mariadb() {
+    the_story_holds_on_lambda(IntegrationKind::Mysql).await;
+}

@@ -1,5 +1,5 @@
-//! Runs discoveries that were asked for: the worker behind `POST /integrations/{kind}/discover`, which can neither dial
-//! nor open credentials.
+//! Runs discoveries that were asked for: the worker behind `POST /integrations/{kind}/discover`, whose own function can
+//! neither dial nor open credentials.
 //!
 //! A record may come twice, and a worker may die. The discovery is committed under the id of the request that asked for
 //! it, so running it again commits nothing twice; a job that gave no sign for its lease is taken over by the next
@@ -88,17 +88,15 @@ pub async fn carry_out(
     let tables = AtomicU64::new(0);
     let progress = |count: u64| tables.store(count, Ordering::Relaxed);
     let mut running = std::pin::pin!(run::run(services, job, &progress));
-    // The first tick is at once: who comes too late finds out before the database is asked.
-    let mut signs = tokio::time::interval(DISCOVERY_SIGN);
     let ending = loop {
-        tokio::select! {
-            biased;
-            _ = signs.tick() => match store.advance(job, tables.load(Ordering::Relaxed)).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(error) => tracing::warn!(%error, id = job.id, "a sign of life was lost"),
-            },
-            ending = &mut running => break ending,
+        // At once for the first time: who comes too late finds out before the database is asked.
+        match store.advance(job, tables.load(Ordering::Relaxed)).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => tracing::warn!(%error, id = job.id, "a sign of life was lost"),
+        }
+        if let Ok(ending) = tokio::time::timeout(DISCOVERY_SIGN, &mut running).await {
+            break ending;
         }
     };
     store

@@ -1,6 +1,7 @@
 //! Who may do what: a matrix over the endpoint list. An endpoint is in it by being in the list.
 
 mod foreign;
+mod peppers;
 mod powers;
 mod world;
 

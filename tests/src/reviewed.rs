@@ -1,7 +1,7 @@
 //! What reviews found, each kept from coming back.
 
 mod bounds;
-mod broken;
+pub mod broken;
 mod connections;
 mod discoveries;
 mod elsewhere;

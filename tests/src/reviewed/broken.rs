@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use events::{IntegrationKind, OrganizationId};
 use functions::server;
 use functions::services::Services;
-use infra::sealing::Sealed;
+use infra::sealing::{SealContext, SealError, Sealed, Sealer};
 use infra::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use zeroize::Zeroizing;
 
 #[tokio::test]
 async fn a_write_whose_answer_cannot_be_kept_is_still_answered_and_does_not_run_again() {
@@ -29,6 +30,24 @@ async fn a_write_whose_answer_cannot_be_kept_is_still_answered_and_does_not_run_
     let data = again.data();
     assert_eq!((&data["outcome"], &data["code"]), (&json!("unavailable"), &json!("still_running")));
     assert_eq!(desk.messages(), "1");
+}
+
+#[tokio::test]
+async fn a_write_whose_answer_could_not_be_sealed_is_refused_before_anything_is_sent() {
+    let desk = Desk::open().await;
+    let known = call(&desk.site.http, &desk.agent, "add_message", message("call-0")).await;
+    let broken = beside(&desk.site, |services| {
+        services.sealer = Arc::new(OpensOnly(services.sealer.clone()));
+    })
+    .await;
+    let refused = call(&broken, &desk.agent, "add_message", message("call-1")).await;
+    assert_eq!(refused.status, 503, "{}", refused.text);
+    assert!(refused.header("retry-after").is_some());
+    let repeated = call(&broken, &desk.agent, "add_message", message("call-0")).await;
+    assert_eq!((repeated.status, repeated.data()), (200, known.data()), "what is known is answered");
+    assert_eq!(desk.messages(), "1");
+    let later = call(&desk.site.http, &desk.agent, "add_message", message("call-1")).await;
+    assert_eq!(later.data()["outcome"], "ok", "{}", later.text);
 }
 
 #[tokio::test]
@@ -94,6 +113,24 @@ impl AnswerStore for KeepsNothing {
 
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
         self.0.expire(before).await
+    }
+}
+
+/// A key service that is down, with the data keys of what is read in memory.
+struct OpensOnly(Arc<dyn Sealer>);
+
+#[async_trait]
+impl Sealer for OpensOnly {
+    async fn seal(&self, _: &SealContext, _: &[u8]) -> Result<Sealed, SealError> {
+        Err(SealError::Unavailable)
+    }
+
+    async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.0.open(context, sealed).await
+    }
+
+    async fn prepare(&self, _: &SealContext) -> Result<(), SealError> {
+        Err(SealError::Unavailable)
     }
 }
 

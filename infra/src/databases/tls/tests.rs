@@ -214,20 +214,23 @@ async fn a_server_without_the_certificates_key_is_refused_even_with_require() {
     assert_eq!(error.fault, Fault::TlsUntrusted);
 }
 
+/// A client that offers post-quantum keys sends more than a kilobyte before it reads.
+const HELLO: usize = 64 * 1024;
+
 #[tokio::test]
 async fn bytes_that_are_no_tls_and_silence_are_told_apart() {
-    let (client, mut server) = tokio::io::duplex(1024);
+    let (client, mut server) = tokio::io::duplex(HELLO);
     server.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
     let soon = || Instant::now() + Duration::from_secs(5);
     let error = handshake(client, "db.example", SslMode::Require, None, soon()).await.err().unwrap();
     assert_eq!(error.fault, Fault::ProtocolViolation);
 
-    let (client, server) = tokio::io::duplex(1024);
+    let (client, server) = tokio::io::duplex(HELLO);
     drop(server);
     let error = handshake(client, "db.example", SslMode::Require, None, soon()).await.err().unwrap();
     assert_eq!(error.fault, Fault::ConnectionLost);
 
-    let (client, _silent) = tokio::io::duplex(1024);
+    let (client, _silent) = tokio::io::duplex(HELLO);
     let deadline = Instant::now() + Duration::from_millis(50);
     let error = handshake(client, "db.example", SslMode::Require, None, deadline).await.err().unwrap();
     assert_eq!(error.fault, Fault::ConnectTimeout);

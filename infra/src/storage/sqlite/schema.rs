@@ -6,7 +6,7 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, Connection};
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,17 +24,33 @@ const STEPS: &[&str] = &[include_str!("schema/1.sql")];
 /// Creates what is missing and brings an older file up to date.
 pub async fn prepare(data_dir: &Path) -> Result<PathBuf, StoreError> {
     let path = data_dir.join(FILE);
-    create_private(data_dir, &path)
-        .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
+    // Two that turn a new file's journal into a write-ahead log get in each other's way, and SQLite does not wait for
+    // that. The folder is locked and not the file: closing a file lets go of SQLite's own locks on it.
+    let _turn = tokio::task::spawn_blocking({
+        let (data_dir, path) = (data_dir.to_owned(), path.clone());
+        move || {
+            create_folder(&data_dir)?;
+            let folder = File::open(&data_dir)?;
+            folder.lock()?;
+            create_file(&path)?;
+            Ok::<_, std::io::Error>(folder)
+        }
+    })
+    .await
+    .map_err(|_| StoreError::Unavailable("preparing the file was given up".to_owned()))?
+    .map_err(|error| StoreError::Unavailable(format!("{}: {error}", path.display())))?;
     let mut connection = connect(&path).await?;
     migrate(&mut connection).await?;
     connection.close().await.map_err(unavailable)?;
     Ok(path)
 }
 
+fn create_folder(data_dir: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
+}
+
 /// SQLite gives its `-wal` and `-shm` files the mode of the database file.
-fn create_private(data_dir: &Path, path: &Path) -> std::io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
+fn create_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))
 }

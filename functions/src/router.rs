@@ -6,7 +6,7 @@ use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
 use crate::to_the_end::{Panicked, ToTheEnd};
-use crate::{idempotency, openapi};
+use crate::{endpoints, idempotency, openapi};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, RawPathParams};
@@ -17,7 +17,9 @@ use domain::FieldError;
 use domain::limits::BODY_BYTES;
 use domain::limits::RECEIVE_TIMEOUT;
 use events::{OrganizationId, RequestId, Seq};
-use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
+use http::{
+    Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request,
+};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -42,7 +44,9 @@ pub fn router_of(
     endpoints: &'static [&'static Endpoint],
     own: impl Fn(&'static Endpoint) -> Arc<Services>,
 ) -> Router {
-    let mut by_path: BTreeMap<&str, MethodRouter> = BTreeMap::new();
+    // Every path is known, also those that others serve: a gateway sends here what none of its routes fits.
+    let mut by_path: BTreeMap<&str, MethodRouter> =
+        endpoints::ALL.iter().map(|endpoint| (endpoint.path, MethodRouter::new())).collect();
     for endpoint in endpoints {
         let services = own(endpoint);
         let filter = MethodFilter::try_from(endpoint.method.clone()).expect("endpoints use usual methods");
@@ -53,11 +57,10 @@ pub fn router_of(
     let mut router = Router::new();
     for (path, methods) in by_path {
         let services = services.clone();
-        let allowed = methods.fallback(move |request: Request<Body>| async move {
-            let detail = format!("{} is not allowed here", request.method());
-            beside(&services, &request, Err(Problem::new(Code::MethodNotAllowed, detail)))
+        let known = methods.fallback(move |request: Request<Body>| async move {
+            beside(&services, &request, Err(not_served(path, request.method())))
         });
-        router = router.route(&format!("{BASE}{path}"), allowed);
+        router = router.route(&format!("{BASE}{path}"), known);
     }
     // Made once where it is the same for as long as the process lives.
     let spec: Arc<OnceLock<Bytes>> = Arc::default();
@@ -104,6 +107,18 @@ pub fn router_of(
             let problem = Problem::new(Code::NotFound, "there is nothing at this address; see /openapi.json");
             beside(&fallback, &request, Err(problem))
         })
+}
+
+/// A method that a path does not take, or one that another function serves.
+fn not_served(path: &str, method: &Method) -> Problem {
+    let taken: Vec<&str> =
+        endpoints::ALL.iter().filter(|it| it.path == path).map(|it| it.method.as_str()).collect();
+    if taken.contains(&method.as_str()) {
+        return Problem::new(Code::NotFound, "this function does not serve this address");
+    }
+    let allow = HeaderValue::from_str(&taken.join(", ")).expect("methods are ASCII");
+    Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed here"))
+        .with_header(header::ALLOW, allow)
 }
 
 /// How the client reached us, on hosts that learn it from each request. Without it, the configuration says it.

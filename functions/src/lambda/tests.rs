@@ -142,9 +142,15 @@ async fn a_function_serves_its_endpoint_and_no_other() {
     let own = function.invoke(&function.http_api("GET", "/api/v1/agents", None)).await;
     assert_eq!(own["statusCode"], 200, "{own}");
     let other = function.invoke(&function.http_api("POST", "/api/v1/agents", Some("{}"))).await;
-    assert_eq!(other["statusCode"], 405, "{other}");
+    assert_eq!(other["statusCode"], 404, "{other}");
     let elsewhere = function.invoke(&function.http_api("GET", "/api/v1/keys", None)).await;
     assert_eq!(elsewhere["statusCode"], 404, "{elsewhere}");
+    let by_none = function.invoke(&function.http_api("PUT", "/api/v1/keys", None)).await;
+    assert_eq!(
+        (&by_none["statusCode"], &by_none["headers"]["allow"]),
+        (&json!(405), &json!("POST, GET")),
+        "{by_none}"
+    );
     for beside in ["/healthz", "/openapi.json", "/errors/not_found"] {
         let answer = function.invoke(&function.http_api("GET", beside, None)).await;
         assert_eq!(answer["statusCode"], 200, "{beside}: {answer}");

@@ -4,6 +4,7 @@ use super::{Resource, attribute, reference, sub};
 use infra::storage::dynamodb::tables::{PARTITION, SORT, TABLES, Table, TableName};
 use serde_json::{Value, json};
 
+/// A new id makes a new key, and the one before stays in the account.
 pub const CREDENTIALS_KEY: &str = "CredentialsKey";
 pub const ANSWERS_KEY: &str = "AnswersKey";
 pub const PEPPER: &str = "ApiKeyPepper";
@@ -16,18 +17,19 @@ pub fn table(name: TableName) -> String {
 }
 
 pub fn tables() -> Vec<Resource> {
-    TABLES.iter().map(|it| (table(it.name), kept(table_resource(it)))).collect()
+    TABLES.iter().map(|it| (table(it.name), table_resource(it))).collect()
 }
 
 fn table_resource(it: &Table) -> Value {
     let key = |attribute: &str, role: &str| json!({ "AttributeName": attribute, "KeyType": role });
     let typed = |attribute: &str, its: &str| json!({ "AttributeName": attribute, "AttributeType": its });
     let mut attributes = vec![typed(PARTITION, "S"), typed(SORT, "S")];
+    // Without an SSESpecification a table is encrypted under a key that AWS owns. The account's own managed key would be
+    // asked, and billed, for by every table, and the log could not be read without KMS.
     let mut properties = json!({
         "TableName": sub(&format!("${{AWS::StackName}}-{}", it.name.as_str())),
         "BillingMode": "PAY_PER_REQUEST",
         "KeySchema": [key(PARTITION, "HASH"), key(SORT, "RANGE")],
-        "SSESpecification": { "SSEEnabled": true },
         "DeletionProtectionEnabled": it.protected,
         "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": it.backed_up },
     });
@@ -46,27 +48,39 @@ fn table_resource(it: &Table) -> Value {
         }]);
     }
     properties["AttributeDefinitions"] = json!(attributes);
-    json!({ "Type": "AWS::DynamoDB::Table", "Properties": properties })
+    let resource = json!({ "Type": "AWS::DynamoDB::Table", "Properties": properties });
+    if it.protected { left(resource) } else { kept(resource) }
 }
 
-/// Stays when the stack is deleted, or when a change would replace it.
-fn kept(mut resource: Value) -> Value {
-    resource["DeletionPolicy"] = json!("Retain");
+/// Stays when the stack is deleted, or when a change would replace it. Goes when the deployment that made it fails, so
+/// that the next one finds its name free.
+fn kept(resource: Value) -> Value {
+    staying(resource, "RetainExceptOnCreate")
+}
+
+/// Stays even then: DynamoDB refuses to delete a protected table, so a rollback that tried would fail in its turn.
+fn left(resource: Value) -> Value {
+    staying(resource, "Retain")
+}
+
+fn staying(mut resource: Value, policy: &str) -> Value {
+    resource["DeletionPolicy"] = json!(policy);
     resource["UpdateReplacePolicy"] = json!("Retain");
     resource
 }
 
 pub fn keys() -> Vec<Resource> {
     let made_for = [
-        (CREDENTIALS_KEY, "credentials", "customers' database credentials"),
-        (ANSWERS_KEY, "idempotent_answer", "answers that are kept for repetitions"),
+        (CREDENTIALS_KEY, "CredentialsAlias", "credentials", "customers' database credentials"),
+        (ANSWERS_KEY, "AnswersAlias", "idempotent_answer", "answers that are kept for repetitions"),
     ];
     let mut resources = Vec::new();
-    for (id, purpose, what) in made_for {
+    for (id, alias_id, purpose, what) in made_for {
         let alias = sub(&format!("alias/${{AWS::StackName}}-{}", purpose.replace('_', "-")));
         resources.push((id.to_owned(), kept(key(purpose, what))));
         resources.push((
-            format!("{id}Alias"),
+            // Not after the key: it is led over to a new one.
+            alias_id.to_owned(),
             json!({
                 "Type": "AWS::KMS::Alias",
                 "Properties": { "AliasName": alias, "TargetKeyId": reference(id) },

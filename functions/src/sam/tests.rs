@@ -108,11 +108,26 @@ fn the_log_survives_the_stack_and_sealed_credentials_survive_in_no_backup() {
         let is_log = matches!(table.name, TableName::Commits | TableName::Heads);
         let is_sealed = matches!(table.name, TableName::Credentials | TableName::Answers);
         let backed_up = &properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"];
-        assert_eq!(resource["DeletionPolicy"], "Retain", "{id}");
-        assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{id}");
         assert!(!is_log || (*backed_up == true && properties["DeletionProtectionEnabled"] == true), "{id}");
         assert!(!is_sealed || *backed_up == false, "{id}: what was shredded could be restored");
         assert_eq!(properties["BillingMode"], "PAY_PER_REQUEST", "{id}");
+        assert!(properties["SSESpecification"].is_null(), "{id}: the log would need KMS, and pay for it");
+    }
+}
+
+#[test]
+fn what_holds_data_outlives_the_stack_but_not_a_first_deployment_that_failed() {
+    let document = template().document();
+    let holding = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::KMS::Key", "AWS::SecretsManager::Secret"];
+    for (id, resource) in document["Resources"].as_object().expect("resources") {
+        if !holding.iter().any(|holding| resource["Type"] == *holding) {
+            continue;
+        }
+        // A rollback that tried to delete a protected table would fail.
+        let is_protected = resource["Properties"]["DeletionProtectionEnabled"] == true;
+        let policy = if is_protected { "Retain" } else { "RetainExceptOnCreate" };
+        assert_eq!(resource["DeletionPolicy"], policy, "{id}");
+        assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{id}");
     }
 }
 

@@ -15,7 +15,7 @@
 
 mod lines;
 mod log;
-mod metrics;
+pub mod metrics;
 mod request;
 
 use crate::clock;
@@ -96,6 +96,7 @@ async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let deployment = Deployment::from_environment().map_err(|wrong| wrong.join("\n"))?;
     log::install(&deployment.config.log, lines.clone())?;
     let tells_url = deployment.config.public_url.is_empty();
+    let deployed_as = deployment.names.prefix.clone();
     let (name, function) = match served {
         Served::Endpoint(endpoint) => (endpoint.name, endpoint.function),
         Served::Reaction(reaction) => (reaction.name, reaction.function),
@@ -103,11 +104,11 @@ async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let aws = Aws::open(deployment, name, function).await?;
     let served = match served {
         Served::Endpoint(endpoint) => {
-            serve_requests(Requests::new(endpoint, aws.services, lines, tells_url)).await
+            serve_requests(Requests::new(endpoint, aws.services, lines, tells_url, deployed_as)).await
         }
         Served::Reaction(reaction) => {
-            let events =
-                Arc::new(Events { reaction, aws: Arc::new(aws), lines, is_cold: AtomicBool::new(true) });
+            let (aws, is_cold) = (Arc::new(aws), AtomicBool::new(true));
+            let events = Arc::new(Events { reaction, aws, lines, is_cold, deployed_as });
             let handle = move |event: LambdaEvent<Value>| {
                 let events = events.clone();
                 async move { events.answer(event).await }
@@ -145,14 +146,23 @@ struct Requests {
     lines: Lines,
     is_cold: AtomicBool,
     tells_url: bool,
+    /// Whose metrics these are.
+    deployed_as: String,
 }
 
 impl Requests {
-    fn new(endpoint: &'static Endpoint, services: Arc<Services>, lines: Lines, tells_url: bool) -> Arc<Self> {
+    fn new(
+        endpoint: &'static Endpoint,
+        services: Arc<Services>,
+        lines: Lines,
+        tells_url: bool,
+        deployed_as: String,
+    ) -> Arc<Self> {
         // One slice of one endpoint for as long as the process lives.
         let only: &'static [&'static Endpoint] = Box::leak(Box::new([endpoint]));
         let router = router(services.clone(), only);
-        Arc::new(Self { endpoint, services, router, lines, is_cold: AtomicBool::new(true), tells_url })
+        let is_cold = AtomicBool::new(true);
+        Arc::new(Self { endpoint, services, router, lines, is_cold, tells_url, deployed_as })
     }
 
     async fn answer(&self, request: lambda_http::Request) -> Result<Response<Body>, Error> {
@@ -172,7 +182,7 @@ impl Requests {
             database: measured.map(|measured| measured.database),
             counts: Vec::new(),
         };
-        self.lines.push(counted.line(clock::now()));
+        self.lines.push(counted.line(&self.deployed_as, clock::now()));
         settled(&self.services, &context).await;
         self.lines.flush().await;
         Ok(response)
@@ -185,6 +195,7 @@ struct Events {
     aws: Arc<Aws>,
     lines: Lines,
     is_cold: AtomicBool,
+    deployed_as: String,
 }
 
 impl Events {
@@ -206,7 +217,7 @@ impl Events {
             database: None,
             counts: reacted.as_ref().map_or_else(|_| Vec::new(), |reacted| reacted.counts.clone()),
         };
-        self.lines.push(counted.line(clock::now()));
+        self.lines.push(counted.line(&self.deployed_as, clock::now()));
         settled(&self.aws.services, &context).await;
         self.lines.flush().await;
         reacted.map(|reacted| reacted.answer).map_err(Error::from)

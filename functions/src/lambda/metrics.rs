@@ -7,6 +7,11 @@ use std::time::Duration;
 /// Where alarms and dashboards look.
 pub const NAMESPACE: &str = "Bindery";
 
+pub const DEPLOYMENT: &str = "deployment";
+/// Dimensions of every metric; each is there also by its outcome. Stages in one account share the namespace.
+pub const BY_ENDPOINT: [&str; 2] = [DEPLOYMENT, "endpoint"];
+const BY_OUTCOME: [&str; 3] = [DEPLOYMENT, "endpoint", "outcome"];
+
 /// One invocation, counted by its endpoint and, apart from that, by how it ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
@@ -24,8 +29,8 @@ pub struct Counted {
 }
 
 impl Counted {
-    /// With its newline.
-    pub fn line(&self, now: Timestamp) -> Vec<u8> {
+    /// With its newline. `deployment` is what the names of its tables begin with.
+    pub fn line(&self, deployment: &str, now: Timestamp) -> Vec<u8> {
         let mut values = Map::new();
         let mut declared = Vec::new();
         let mut metric = |name: &'static str, unit: &str, value: Value| {
@@ -41,6 +46,7 @@ impl Counted {
         for (name, count) in &self.counts {
             metric(name, "Count", (*count).into());
         }
+        values.insert(DEPLOYMENT.to_owned(), deployment.into());
         values.insert("endpoint".to_owned(), self.endpoint.into());
         values.insert("outcome".to_owned(), self.outcome.clone().into());
         values.insert(
@@ -49,7 +55,7 @@ impl Counted {
                 "Timestamp": now.as_millisecond(),
                 "CloudWatchMetrics": [{
                     "Namespace": NAMESPACE,
-                    "Dimensions": [["endpoint"], ["endpoint", "outcome"]],
+                    "Dimensions": [BY_ENDPOINT.as_slice(), BY_OUTCOME.as_slice()],
                     "Metrics": declared,
                 }],
             }),
@@ -82,7 +88,7 @@ mod tests {
 
     fn parsed(counted: &Counted) -> Value {
         let now = "2026-11-22T10:00:00Z".parse().unwrap();
-        serde_json::from_slice(&counted.line(now)).expect("a line is JSON")
+        serde_json::from_slice(&counted.line("bindery-dev", now)).expect("a line is JSON")
     }
 
     #[test]
@@ -91,7 +97,14 @@ mod tests {
         assert_eq!(line["_aws"]["Timestamp"], 1_795_341_600_000_i64);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "Bindery");
-        assert_eq!(directive["Dimensions"], json!([["endpoint"], ["endpoint", "outcome"]]));
+        assert_eq!(
+            directive["Dimensions"],
+            json!([["deployment", "endpoint"], ["deployment", "endpoint", "outcome"]])
+        );
+        assert_eq!(
+            line["deployment"], "bindery-dev",
+            "an alarm of another stage in the account must not hear it"
+        );
         assert_eq!((&line["endpoint"], &line["outcome"]), (&json!("skills-call"), &json!("not_found")));
         assert_eq!((&line["DurationMs"], &line["DatabaseMs"]), (&json!(12.345), &json!(4.2)));
         assert_eq!((&line["Errors"], &line["ColdStart"]), (&json!(0), &json!(1)));

@@ -38,7 +38,8 @@ impl Function {
         let key = minted.expect("a key").1.expose().to_owned();
         let services = embedded.services(config).await.expect("nothing to settle");
         let written = Written::default();
-        let requests = Requests::new(endpoint, services, Lines::to(written.clone()), true);
+        let requests =
+            Requests::new(endpoint, services, Lines::to(written.clone()), true, "bindery-dev".to_owned());
         Self { requests, written, key, _folder: folder }
     }
 

@@ -3,7 +3,8 @@
 use super::functions::full_name;
 use super::{Resource, attribute, data, feed, gateway, pascal, reference, sub};
 use crate::endpoints;
-use crate::reactions::{self, Reaction, Trigger};
+use crate::lambda::metrics;
+use crate::reactions::{self, Reaction, Trigger, reencrypt, sweep};
 use infra::storage::dynamodb::tables::TableName;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -158,21 +159,7 @@ fn singles() -> Vec<(String, Alarm)> {
             },
         ),
     ];
-    // The functions count these themselves, in lines that CloudWatch takes for metrics.
-    let counted = |metric: &'static str, what: &'static str, periods: u32| Alarm {
-        what,
-        namespace: "Bindery",
-        metric,
-        dimensions: dimension("endpoint", json!("leftovers-sweep")),
-        statistic: "Maximum",
-        at: 1,
-        seconds: 300,
-        periods,
-    };
-    let behind = "The sweeper finds views behind again and again: doorbells are lost";
-    alarms.push(("ViewsLate".to_owned(), counted("OrganizationsLate", behind, 3)));
-    let doubt = "A write was cut off with its function, and a person has to look whether it happened";
-    alarms.push(("WritesInDoubt".to_owned(), counted("WritesInDoubt", doubt, 1)));
+    alarms.extend(counted_by_functions());
     for (queue, what) in [
         (feed::DEAD_DOORBELLS, "The projector gave up on an organization's doorbell"),
         (feed::DEAD_RECORDS, "A stream's record could not be worked on, and was put aside"),
@@ -212,6 +199,38 @@ fn singles() -> Vec<(String, Alarm)> {
         alarms.extend(of_trigger(reaction, of_function(reaction.name)));
     }
     alarms
+}
+
+/// The functions count these themselves, in lines that CloudWatch takes for metrics. Stages of one account share the
+/// namespace, so the deployment tells whose they are.
+fn counted_by_functions() -> Vec<(String, Alarm)> {
+    let counted = |metric: &'static str, by: &Reaction, what: &'static str, periods: u32| {
+        let of = |name: &&str| {
+            let value =
+                if *name == metrics::DEPLOYMENT { reference("AWS::StackName") } else { json!(by.name) };
+            json!({ "Name": name, "Value": value })
+        };
+        Alarm {
+            what,
+            namespace: metrics::NAMESPACE,
+            metric,
+            dimensions: metrics::BY_ENDPOINT.iter().map(of).collect(),
+            statistic: "Maximum",
+            at: 1,
+            seconds: 300,
+            periods,
+        }
+    };
+    let behind = "The sweeper finds views behind again and again: doorbells are lost";
+    let doubt = "A write was cut off with its function, and a person has to look whether it happened";
+    let refused = "Sealed credentials do not open under any key that the stack may use";
+    [
+        ("ViewsLate", counted("OrganizationsLate", &sweep::REACTION, behind, 3)),
+        ("WritesInDoubt", counted("WritesInDoubt", &sweep::REACTION, doubt, 1)),
+        ("CredentialsRefused", counted("CredentialsRefused", &reencrypt::REACTION, refused, 1)),
+    ]
+    .map(|(id, alarm)| (id.to_owned(), alarm))
+    .into()
 }
 
 fn of_trigger(reaction: &Reaction, of_function: Value) -> Vec<(String, Alarm)> {

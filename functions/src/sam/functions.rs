@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 /// The condition that subnets were given.
 pub const IN_VPC: &str = "InVpc";
+/// The parameter that says how many streams there may be at once.
+pub const STREAM_CONCURRENCY: &str = "StreamConcurrency";
 
 pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Resource> {
     let mut function = Declared::new(endpoint.name, endpoint.summary, endpoint.function);
@@ -16,6 +18,8 @@ pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Resource> {
         Shape::Stream => {
             function.properties["FunctionUrlConfig"] =
                 json!({ "AuthType": "NONE", "InvokeMode": "RESPONSE_STREAM" });
+            // A process serves one stream, so no limit in a process binds; and streams must leave calls their share.
+            function.properties["ReservedConcurrentExecutions"] = reference(STREAM_CONCURRENCY);
         }
         Shape::One | Shape::List | Shape::Paged => {
             function.properties["Events"] = gateway::routes(endpoint);

@@ -77,7 +77,8 @@ pub fn resources() -> Vec<Resource> {
             "DisableExecuteApiEndpoint": { "Fn::If": [HAS_DOMAIN, true, false] },
             "FailOnWarnings": true,
             "DefaultRouteSettings": {
-                "DetailedMetricsEnabled": true,
+                // Each route would have metrics of its own, at a price; functions count the same by endpoint.
+                "DetailedMetricsEnabled": false,
                 "ThrottlingBurstLimit": reference("ThrottlingBurst"),
                 "ThrottlingRateLimit": reference("ThrottlingRate"),
             },

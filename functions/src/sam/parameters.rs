@@ -1,7 +1,7 @@
 //! What a deployment chooses, and what it is told.
 
 use super::functions::IN_VPC;
-use super::{alarms, functions, gateway, reference, sub};
+use super::{alarms, functions, gateway, policies, reference, sub};
 use crate::endpoint::Shape;
 use crate::endpoints;
 use crate::reactions::{self, Trigger};
@@ -35,7 +35,16 @@ pub fn parameters() -> Value {
             "Comma list of organizations that functions which dial load, and connect to, while they start",
             "",
         ),
+        policies::FORMER_KEY: text(
+            "The KMS key that credentials are moved away from, which still opens them; empty when there is none",
+            "",
+        ),
         "Architecture": architecture,
+        functions::STREAM_CONCURRENCY: number(
+            "Event streams at once: each is an execution for as long as it is read, and these are taken from the \
+             account's",
+            100,
+        ),
         "ThrottlingRate": number("Requests per second that the API lets through on each route", 2000),
         "ThrottlingBurst": number("Requests at once that the API lets through on each route", 1000),
     })
@@ -46,6 +55,7 @@ pub fn conditions() -> Value {
     json!({
         IN_VPC: given(json!({ "Fn::Join": ["", reference("VpcSubnetIds")] })),
         gateway::HAS_DOMAIN: given(reference("DomainName")),
+        policies::HAS_FORMER_KEY: given(reference(policies::FORMER_KEY)),
         alarms::HAS_EMAIL: given(reference("AlarmEmail")),
     })
 }

@@ -6,6 +6,11 @@ use crate::endpoint::Grant;
 use infra::storage::dynamodb::tables::{RUNNING, TableName};
 use serde_json::{Value, json};
 
+/// The parameter with the key that credentials are moved away from.
+pub const FORMER_KEY: &str = "FormerCredentialsKeyArn";
+/// The condition that it was given.
+pub const HAS_FORMER_KEY: &str = "HasFormerCredentialsKey";
+
 pub fn allow(sid: &str, actions: &[&str], resource: Value) -> Value {
     json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resource })
 }
@@ -55,6 +60,7 @@ pub fn grant(grant: Grant) -> Vec<Value> {
         Grant::OpenCredentials => vec![
             allow("GetCredentials", &["dynamodb:GetItem"], arn(TableName::Credentials)),
             with_key("OpenCredentials", &["kms:Decrypt"], CREDENTIALS_KEY, "credentials"),
+            with_former_key("OpenFormerCredentials", "kms:Decrypt"),
         ],
         Grant::ShredCredentials => vec![allow(
             "ShredCredentials",
@@ -108,6 +114,7 @@ pub fn grant(grant: Grant) -> Vec<Value> {
                 arn(TableName::Credentials),
             ),
             with_key("WrapAnew", &["kms:ReEncryptFrom", "kms:ReEncryptTo"], CREDENTIALS_KEY, "credentials"),
+            with_former_key("LeaveTheFormerKey", "kms:ReEncryptFrom"),
             // Its answer names the material; what it makes is thrown away and bound to nothing.
             allow(
                 "SeeWhichMaterialIsCurrent",
@@ -130,7 +137,15 @@ pub fn grant(grant: Grant) -> Vec<Value> {
 }
 
 fn with_key(sid: &str, actions: &[&str], key: &str, purpose: &str) -> Value {
-    let mut statement = allow(sid, actions, attribute(key, "Arn"));
+    only_for(purpose, allow(sid, actions, attribute(key, "Arn")))
+}
+
+/// While credentials move to another key they open with the one before, which wraps nothing new.
+fn with_former_key(sid: &str, action: &str) -> Value {
+    none_unless(HAS_FORMER_KEY, only_for("credentials", allow(sid, &[action], reference(FORMER_KEY))))
+}
+
+fn only_for(purpose: &str, mut statement: Value) -> Value {
     statement["Condition"] = json!({ "StringEquals": { "kms:EncryptionContext:purpose": purpose } });
     statement
 }

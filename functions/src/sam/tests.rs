@@ -58,6 +58,8 @@ fn an_endpoint_is_reached_by_its_own_route_or_when_it_streams_by_an_address_of_i
         if endpoint.shape == Shape::Stream {
             assert_eq!(function["FunctionUrlConfig"]["InvokeMode"], "RESPONSE_STREAM", "{}", endpoint.name);
             assert!(function["Events"].is_null(), "{}: the gateway would hold it back", endpoint.name);
+            let at_once = &function["ReservedConcurrentExecutions"]["Ref"];
+            assert_eq!(at_once, "StreamConcurrency", "{}: streams could take all executions", endpoint.name);
         } else {
             let route = &function["Events"]["Route"]["Properties"];
             assert_eq!(route["Method"], endpoint.method.as_str(), "{}", endpoint.name);
@@ -129,6 +131,32 @@ fn what_holds_data_outlives_the_stack_but_not_a_first_deployment_that_failed() {
         assert_eq!(resource["DeletionPolicy"], policy, "{id}");
         assert_eq!(resource["UpdateReplacePolicy"], "Retain", "{id}");
     }
+}
+
+#[test]
+fn an_alarm_on_what_functions_count_names_its_deployment() {
+    let document = template().document();
+    let mut metrics = BTreeSet::new();
+    for (id, alarm) in
+        of_type(&document, "AWS::CloudWatch::Alarm").filter(|(_, it)| it["Namespace"] == "Bindery")
+    {
+        let dimensions = alarm["Dimensions"].as_array().expect("dimensions");
+        let value = |name: &str| dimensions.iter().find(|it| it["Name"] == name).map(|it| &it["Value"]);
+        let names: Vec<&str> = dimensions.iter().filter_map(|it| it["Name"].as_str()).collect();
+        assert_eq!(
+            names,
+            crate::lambda::metrics::BY_ENDPOINT,
+            "{id}: CloudWatch finds a metric by all its dimensions"
+        );
+        assert_eq!(
+            value("deployment"),
+            Some(&document["Globals"]["Function"]["Environment"]["Variables"]["BINDERY_TABLES"])
+        );
+        let endpoint = value("endpoint").and_then(Value::as_str).expect("a name");
+        assert!(reactions::ALL.iter().any(|it| it.name == endpoint), "{id}: {endpoint}");
+        metrics.extend(alarm["MetricName"].as_str());
+    }
+    assert_eq!(metrics, ["CredentialsRefused", "OrganizationsLate", "WritesInDoubt"].into());
 }
 
 #[test]

@@ -25,9 +25,11 @@ fn meant(grant: Grant) -> &'static [&'static str] {
             "dynamodb:PutItem CredentialsTable.Arn",
             "kms:GenerateDataKey CredentialsKey.Arn for credentials",
         ],
-        Grant::OpenCredentials => {
-            &["dynamodb:GetItem CredentialsTable.Arn", "kms:Decrypt CredentialsKey.Arn for credentials"]
-        }
+        Grant::OpenCredentials => &[
+            "dynamodb:GetItem CredentialsTable.Arn",
+            "kms:Decrypt CredentialsKey.Arn for credentials",
+            "kms:Decrypt FormerCredentialsKeyArn for credentials",
+        ],
         Grant::ShredCredentials => {
             &["dynamodb:DeleteItem CredentialsTable.Arn", "dynamodb:Query CredentialsTable.Arn"]
         }
@@ -58,6 +60,7 @@ fn meant(grant: Grant) -> &'static [&'static str] {
             "dynamodb:UpdateItem CredentialsTable.Arn",
             "kms:GenerateDataKeyWithoutPlaintext CredentialsKey.Arn",
             "kms:ReEncryptFrom CredentialsKey.Arn for credentials",
+            "kms:ReEncryptFrom FormerCredentialsKeyArn for credentials",
             "kms:ReEncryptTo CredentialsKey.Arn for credentials",
         ],
         Grant::Project => &[
@@ -207,6 +210,25 @@ fn only_functions_that_dial_open_credentials_and_only_those_that_were_granted_it
         );
     }
     assert!(roles.values().flatten().any(|it| it.starts_with("kms:Decrypt CredentialsKey")));
+}
+
+#[test]
+fn without_a_former_key_no_role_names_one() {
+    let document = template().document();
+    assert_eq!(document["Parameters"]["FormerCredentialsKeyArn"]["Default"], "");
+    let mut conditional = 0;
+    for (id, role) in of_type(&document, "AWS::IAM::Role") {
+        for policy in each(&role["Policies"]) {
+            for statement in each(&policy["PolicyDocument"]["Statement"]) {
+                assert_ne!(statement["Resource"]["Ref"], "FormerCredentialsKeyArn", "{id}");
+                if statement["Fn::If"][1]["Resource"]["Ref"] == "FormerCredentialsKeyArn" {
+                    assert_eq!(statement["Fn::If"][0], "HasFormerCredentialsKey", "{id}");
+                    conditional += 1;
+                }
+            }
+        }
+    }
+    assert!(conditional > 1, "who opens credentials, and who moves them");
 }
 
 #[test]

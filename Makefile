@@ -1,7 +1,10 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt bench-call bench-cold bench-discover eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover eval-schemas install clean-run
+
+# Options of `sam build`: make build-aws SAM='--config-env prod'
+SAM ?=
 
 # Read by scripts/run.sh and by the benchmarks.
 export ONCE LISTEN
@@ -36,6 +39,10 @@ lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as C
 
 fmt: ## format the code
 	cargo fmt --all
+
+# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured.
+build-aws: ## what `sam deploy` takes to AWS: all functions in one small program; needs sam and cargo-lambda
+	CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh

@@ -76,6 +76,14 @@ fn operation(endpoint: &Endpoint, request: Option<Value>, data: Value, lists: &L
         "parameters": parameters(endpoint),
         "responses": responses(endpoint, data, lists),
     });
+    if endpoint.shape == Shape::Stream {
+        operation["description"] = format!(
+            "Needs the scope `{}`. On AWS it is served at an address of its own, which the deployment's outputs tell: \
+             the gateway of the other endpoints holds an answer back until it is whole, and answers 404 here.",
+            endpoint.scope.as_str()
+        )
+        .into();
+    }
     if let Some(schema) = request {
         operation["requestBody"] = json!({
             // Without a field that must be there, no body means all defaults.

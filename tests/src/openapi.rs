@@ -38,6 +38,17 @@ fn the_committed_document_is_that_of_the_endpoint_list() {
 }
 
 #[test]
+fn a_stream_is_said_to_be_served_at_another_address_on_aws_and_nothing_else_is() {
+    let document = document();
+    for (path, _, operation) in operations(&document) {
+        let endpoint = endpoints::ALL.iter().find(|it| operation["operationId"] == it.name);
+        let streams = endpoint.is_some_and(|it| it.shape == Shape::Stream);
+        let said = operation["description"].as_str().is_some_and(|it| it.contains("an address of its own"));
+        assert_eq!(said, streams, "{path}");
+    }
+}
+
+#[test]
 fn operations_have_ids_of_their_own_and_declare_every_part_of_their_path() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");

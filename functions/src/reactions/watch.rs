@@ -1,5 +1,6 @@
-//! Says loudly that a commit was changed or removed. Nobody's role allows it, so whoever did it has gone around every
-//! function; the chain shows later what, and this shows at once that.
+//! Says loudly that a commit was changed or removed. No role may update or delete one, and every put of ours is on
+//! condition that there is none; a put without the condition IAM cannot refuse. So whoever did it has gone around our
+//! code; the chain shows later what, and this shows at once that.
 
 use super::records::{self, Record};
 use super::{Change, Handled, Reacted, Reaction, Trigger, Woken};

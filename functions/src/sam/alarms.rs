@@ -251,7 +251,7 @@ fn of_trigger(reaction: &Reaction, of_function: Value) -> Vec<(String, Alarm)> {
         alarms.push((
             "LogTampered".to_owned(),
             Alarm {
-                what: "A commit of the log was changed or removed, which no role of this stack may do",
+                what: "A commit of the log was changed or removed, which no function of this stack does",
                 namespace: "AWS/Lambda",
                 metric: "Invocations",
                 dimensions: of_function,

@@ -36,8 +36,9 @@ pub fn platform(log_group: &str) -> Vec<Value> {
     ]
 }
 
-/// To the log there are puts only: its items are never updated or deleted. A transaction is judged by the actions of
-/// its items.
+/// To the log there are puts only: no role may update or delete its items. That a put replaces none is for the code's
+/// condition to refuse and for `log-watch` to see: IAM knows no put of new items only. A transaction is judged by the
+/// actions of its items.
 pub fn grant(grant: Grant) -> Vec<Value> {
     match grant {
         Grant::Append => vec![allow(

@@ -182,7 +182,7 @@ fn no_two_functions_share_a_role() {
 }
 
 #[test]
-fn nobody_may_change_or_remove_a_commit() {
+fn no_role_may_update_or_delete_a_commit() {
     let harmless = ["ConditionCheckItem", "GetItem", "PutItem", "Query"].map(|it| format!("dynamodb:{it}"));
     let of_stream = ["DescribeStream", "GetRecords", "GetShardIterator"].map(|it| format!("dynamodb:{it}"));
     for (name, allowed) in roles() {

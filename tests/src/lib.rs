@@ -31,6 +31,8 @@ mod egress;
 mod granted;
 #[cfg(all(test, feature = "aws"))]
 mod lambda_story;
+#[cfg(all(test, feature = "aws"))]
+mod lambda_streaming;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub mod plumbing;
 pub mod resources;
 pub mod runtime_api;
 pub mod streams;
+pub mod template;
 pub mod wire;
 
 use crate::built;
@@ -34,6 +35,8 @@ const BUILD: &str = "run: make build-tested (make test does)";
 pub struct Cloud {
     /// Of the gateway.
     pub url: String,
+    /// Of the function that streams events.
+    pub stream_url: String,
     pub fleet: Arc<Fleet>,
     pub resources: Resources,
     /// How functions reach DynamoDB.
@@ -76,7 +79,12 @@ impl Cloud {
         let functions = deployment::all(&resources, &reached, variables);
         let fleet = Arc::new(Fleet::new(PathBuf::from(program), functions, aloud));
         tokio::spawn(gateway::serve(fleet.clone(), listener));
-        Self { url, fleet, resources, dynamodb, kms }
+        let mut urls = template::FUNCTIONS.iter().filter(|it| it.has_url);
+        let (Some(streams), None) = (urls.next(), urls.next()) else { panic!("one function has an address") };
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let stream_url = format!("http://{}", listener.local_addr().expect("it is bound"));
+        tokio::spawn(gateway::serve_function(fleet.clone(), &streams.name, listener));
+        Self { url, stream_url, fleet, resources, dynamodb, kms }
     }
 
     /// From now on streams wake functions.

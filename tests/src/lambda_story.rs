@@ -50,3 +50,21 @@ async fn the_story_holds_on_lambda_with_postgres() {
 async fn the_story_holds_on_lambda_with_mariadb() {
     the_story_holds_on_lambda(IntegrationKind::Mysql).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn addresses_beside_the_endpoints_and_those_of_nothing_are_answered_as_on_one_machine() {
+    let cloud = Cloud::deploy().await;
+    let http = cloud.http_as("clinic").await;
+    let problem = http.get("/agents/none").await;
+    assert_eq!(problem.refusal(404), "not_found");
+    let address = problem.body["type"].as_str().expect("an address");
+    assert!(address.starts_with(&cloud.url), "{address}");
+    assert_eq!(http.beside(address).await.data()["code"], "not_found");
+    assert_eq!(http.beside("/healthz").await.data()["status"], "ok");
+    assert_eq!(http.beside("/openapi.json").await.body["openapi"].as_str().map(|it| &it[..2]), Some("3."));
+    assert_eq!(http.beside("/nothing").await.refusal(404), "not_found");
+    assert_eq!(http.get("/agents/").await.refusal(404), "not_found");
+    let refused = http.send("PUT", "/agents", None, &[]).await;
+    assert_eq!(refused.refusal(405), "method_not_allowed");
+    assert_eq!(refused.header("allow"), Some("POST, GET"));
+}

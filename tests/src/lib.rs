@@ -30,7 +30,11 @@ mod egress;
 #[cfg(test)]
 mod granted;
 #[cfg(all(test, feature = "aws"))]
+mod lambda_discoveries;
+#[cfg(all(test, feature = "aws"))]
 mod lambda_story;
+#[cfg(all(test, feature = "aws"))]
+mod lambda_streaming;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]

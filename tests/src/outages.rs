@@ -101,6 +101,17 @@ impl Desk {
         assert_eq!(self.reason(), reason);
     }
 
+    /// From the database's side.
+    fn end_connections(&self) {
+        let end = format!(
+            "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
+             WHERE datname = '{}' AND pid <> pg_backend_pid()",
+            self.database
+        );
+        let ended = postgres().admin_sql(&self.database, &end);
+        assert_ne!(ended.trim(), "0", "there was a connection");
+    }
+
     fn reason(&self) -> String {
         let reason = "SELECT reason FROM appointments WHERE reference = 'APT-000123'";
         postgres().admin_sql(&self.database, reason).trim().to_owned()
@@ -122,8 +133,11 @@ async fn without_the_key_service_warm_calls_go_on_and_cold_ones_are_refused_in_t
     desk.assert_writes("warm").await;
     for weather in [Weather::Down, Weather::Silent] {
         desk.cloud.kms.becomes(weather);
-        for _ in 0..20 {
-            desk.assert_reads("the data key is in memory").await;
+        for _ in 0..3 {
+            let before = desk.meter.sent().connections;
+            desk.end_connections();
+            desk.assert_reads("a connection is opened with the data key in memory").await;
+            assert!(desk.meter.sent().connections > before, "{weather:?}: the connection was opened again");
         }
         desk.cloud.fleet.forget(CALL).await;
         assert_unavailable(&format!("a cold call, {weather:?}"), &desk.read().await, COLD_REFUSAL);

@@ -16,13 +16,14 @@ const OVERDUE: Duration = Duration::from_secs(20);
 
 /// One event as a client of server-sent events sees it.
 #[derive(Debug, Default, PartialEq)]
-struct Frame {
-    id: u64,
-    event: String,
-    data: Value,
+pub struct Frame {
+    pub id: u64,
+    pub event: String,
+    pub data: Value,
 }
 
-struct Stream {
+/// A client of server-sent events.
+pub struct Stream {
     response: reqwest::Response,
     text: String,
     /// Comments that came.
@@ -32,7 +33,7 @@ struct Stream {
 }
 
 impl Stream {
-    async fn open(http: &Http, query: &str, last: Option<u64>) -> Self {
+    pub async fn open(http: &Http, query: &str, last: Option<u64>) -> Self {
         let mut request = http.request("GET", &format!("/events/stream{query}")).bearer_auth(&http.key);
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
@@ -44,7 +45,7 @@ impl Stream {
     }
 
     /// The next event, or none when the stream ended.
-    async fn next(&mut self) -> Option<Frame> {
+    pub async fn next(&mut self) -> Option<Frame> {
         loop {
             while let Some(end) = self.text.find("\n\n") {
                 let block: String = self.text.drain(..end + 2).collect();

@@ -2,8 +2,7 @@
 
 use super::fleet::Deployed;
 use super::resources::Resources;
-use functions::endpoint::{Function, Grant};
-use functions::{endpoints, reactions};
+use super::template::{Declared, FUNCTIONS, resolved};
 use std::collections::BTreeMap;
 
 /// Where functions find what they call.
@@ -18,43 +17,44 @@ pub struct Reached {
 
 /// Every endpoint's function and every other, each with these variables too.
 pub fn all(resources: &Resources, reached: &Reached, variables: &[(&str, &str)]) -> Vec<Deployed> {
-    let endpoints = endpoints::ALL.iter().map(|endpoint| (endpoint.name, endpoint.function));
-    let reactions = reactions::ALL.iter().map(|reaction| (reaction.name, reaction.function));
-    let deployed = |(name, function): (&str, Function)| Deployed {
-        name: name.to_owned(),
-        environment: environment(function.grants, resources, reached, variables),
-        memory_mb: function.memory_mb,
-        timeout: function.timeout,
+    let deployed = |declared: &Declared| Deployed {
+        name: declared.name.clone(),
+        environment: environment(declared, resources, reached, variables),
+        memory_mb: declared.memory_mb,
+        timeout: declared.timeout,
     };
-    endpoints.chain(reactions).map(deployed).collect()
+    FUNCTIONS.iter().map(deployed).collect()
 }
 
+/// What the template says, for this stack, beside what the Lambda service and the emulators need.
 fn environment(
-    grants: &[Grant],
+    declared: &Declared,
     resources: &Resources,
     reached: &Reached,
     variables: &[(&str, &str)],
 ) -> BTreeMap<String, String> {
-    let mut environment = vec![
+    let known = BTreeMap::from([
+        ("AWS::StackName", resources.names.prefix.clone()),
+        ("ArtefactsBucket", resources.names.bucket.clone()),
+        ("CredentialsKey.Arn", resources.credentials_key.clone()),
+        ("AnswersKey.Arn", resources.answers_key.clone()),
+        ("PublicUrl", reached.url.clone()),
+        // The test engines are on this machine, which a customer's never are.
+        ("AllowPrivateHosts", "127.0.0.0/8,::1/128".to_owned()),
+    ]);
+    let told = declared.variables.iter().map(|(name, value)| (name.clone(), resolved(value, &known)));
+    let mut environment: BTreeMap<_, _> = told.collect();
+    let around = [
         ("AWS_REGION", "eu-central-1"),
         ("AWS_ACCESS_KEY_ID", "emulator"),
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
-        ("AWS_ENDPOINT_URL_DYNAMODB", reached.dynamodb.as_str()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", &reached.dynamodb),
         ("AWS_ENDPOINT_URL_KMS", &reached.kms),
         ("AWS_ENDPOINT_URL_S3", &reached.others),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.others),
-        ("BINDERY_TABLES", &resources.names.prefix),
-        ("BINDERY_BUCKET", &resources.names.bucket),
-        ("BINDERY_CREDENTIALS_KEY", &resources.credentials_key),
-        ("BINDERY_ANSWERS_KEY", &resources.answers_key),
-        ("BINDERY_SECRETS", &resources.names.prefix),
-        ("BINDERY_LOG", "info"),
-        ("BINDERY_PUBLIC_URL", &reached.url),
     ];
-    if grants.contains(&Grant::Dial) {
-        // The test engines are on this machine, which a customer's never are.
-        environment.push(("BINDERY_ALLOW_PRIVATE_HOSTS", "127.0.0.0/8,::1/128"));
+    for (name, value) in around.iter().chain(variables) {
+        environment.insert((*name).to_owned(), (*value).to_owned());
     }
-    environment.extend_from_slice(variables);
-    environment.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    environment
 }

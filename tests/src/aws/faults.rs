@@ -33,6 +33,19 @@ pub enum Moment {
     After,
 }
 
+/// Which request a test wants to act at.
+enum Due {
+    Number(u64),
+    /// The first of this operation.
+    Operation(&'static str),
+}
+
+struct Trap {
+    due: Due,
+    moment: Moment,
+    caught: oneshot::Sender<()>,
+}
+
 /// A proxy in front of a service.
 pub struct Faults {
     pub url: String,
@@ -44,8 +57,8 @@ struct Shared {
     client: reqwest::Client,
     weather: watch::Sender<Weather>,
     requests: AtomicU64,
-    /// The request with this number is held at this moment for ever, and somebody is told.
-    trap: std::sync::Mutex<Option<(u64, Moment, oneshot::Sender<()>)>>,
+    /// Its request is held for ever, and somebody is told.
+    trap: std::sync::Mutex<Option<Trap>>,
 }
 
 impl Faults {
@@ -73,10 +86,18 @@ impl Faults {
 
     /// Holds the request that comes after `later` others, and says when it is there.
     pub fn trap(&self, later: u64, moment: Moment) -> oneshot::Receiver<()> {
-        let (sender, caught) = oneshot::channel();
-        let number = self.requests() + later + 1;
-        *self.shared.trap.lock().expect("not poisoned") = Some((number, moment, sender));
-        caught
+        self.set(Due::Number(self.requests() + later + 1), moment)
+    }
+
+    /// Holds the next request of this operation, such as `TransactWriteItems`, and says when it is there.
+    pub fn trap_operation(&self, operation: &'static str, moment: Moment) -> oneshot::Receiver<()> {
+        self.set(Due::Operation(operation), moment)
+    }
+
+    fn set(&self, due: Due, moment: Moment) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        *self.shared.trap.lock().expect("not poisoned") = Some(Trap { due, moment, caught: sender });
+        receiver
     }
 
     /// Holds nothing any more.
@@ -101,14 +122,16 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    async fn hold_if_trapped(&self, number: u64, at: Moment) {
-        let trap = {
-            let mut trap = self.trap.lock().expect("not poisoned");
-            let is_due = trap.as_ref().is_some_and(|(due, moment, _)| (*due, *moment) == (number, at));
-            if is_due { trap.take() } else { None }
-        };
-        if let Some((_, _, caught)) = trap {
-            let _ = caught.send(());
+    async fn hold_if_trapped(&self, number: u64, operation: &str, at: Moment) {
+        let trap = self.trap.lock().expect("not poisoned").take_if(|trap| {
+            let is_this = match trap.due {
+                Due::Number(due) => due == number,
+                Due::Operation(due) => due == operation,
+            };
+            is_this && trap.moment == at
+        });
+        if let Some(trap) = trap {
+            let _ = trap.caught.send(());
             std::future::pending::<()>().await;
         }
     }
@@ -123,8 +146,10 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
         Weather::Silent => std::future::pending().await,
         Weather::Slow(late) => tokio::time::sleep(late).await,
     }
-    shared.hold_if_trapped(number, Moment::Before).await;
     let (parts, body) = request.into_parts();
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()).unwrap_or("");
+    let operation = target.rsplit('.').next().unwrap_or_default().to_owned();
+    shared.hold_if_trapped(number, &operation, Moment::Before).await;
     let body = axum::body::to_bytes(Body::new(body), usize::MAX).await.map_err(io::Error::other)?;
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut onward = shared.client.request(parts.method, format!("{}{path}", shared.target));
@@ -141,7 +166,7 @@ async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respons
         }
     }
     let body: Bytes = answer.bytes().await.map_err(io::Error::other)?;
-    shared.hold_if_trapped(number, Moment::After).await;
+    shared.hold_if_trapped(number, &operation, Moment::After).await;
     *response.body_mut() = Body::from(body);
     Ok(response)
 }

@@ -1,14 +1,15 @@
-//! Stands in for an API Gateway (HTTP API): finds the route, invokes its function, and makes HTTP of the answer. What
-//! the gateway answers by itself has no body but a `message`.
+//! Stands in for an API Gateway (HTTP API) with the template's routes: finds the route, invokes its function, and makes
+//! HTTP of the answer. What the gateway answers by itself has no body but a `message`. A function's own address is
+//! served alike, without routes and without the gateway's time limit.
 
 use super::events::{decoded, event, head, response};
 use super::fleet::{Answer, Fleet};
+use super::template::{DEFAULT, FUNCTIONS};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use functions::endpoint::Endpoint;
-use functions::{endpoints, random, router};
+use functions::random;
 use futures_util::stream;
 use http::{HeaderValue, Request, StatusCode, header};
 use serde_json::json;
@@ -25,16 +26,27 @@ const BODY_BYTES: usize = 10 * 1024 * 1024;
 const HEAD_END: [u8; 8] = [0; 8];
 
 /// A request's function and the parameters of its path.
+#[derive(Debug, PartialEq)]
 struct Route {
-    key: String,
+    key: &'static str,
     function: &'static str,
     parameters: BTreeMap<String, String>,
 }
 
-/// Serves every endpoint's function until the process ends, and returns the address.
+/// Serves every route until the process ends.
 pub async fn serve(fleet: Arc<Fleet>, listener: TcpListener) {
     let router = Router::new().fallback(handle).with_state(fleet);
     axum::serve(listener, router).await.expect("a listener that is open");
+}
+
+/// Serves one function at an address of its own until the process ends.
+pub async fn serve_function(fleet: Arc<Fleet>, name: &'static str, listener: TcpListener) {
+    let handle = move |request: Request<Body>| {
+        let (fleet, route) =
+            (fleet.clone(), Route { key: DEFAULT, function: name, parameters: BTreeMap::new() });
+        async move { serve_one(&fleet, route, request, &random::request_id().to_string()).await }
+    };
+    axum::serve(listener, Router::new().fallback(handle)).await.expect("a listener that is open");
 }
 
 fn message(status: StatusCode, text: &str) -> Response {
@@ -48,7 +60,12 @@ async fn handle(State(fleet): State<Arc<Fleet>>, request: Request<Body>) -> Resp
     // A function goes on when the client has left or the gateway has given up.
     let serving = tokio::spawn({
         let request_id = request_id.clone();
-        async move { serve_one(&fleet, request, &request_id).await }
+        async move {
+            match route(request.method().as_str(), request.uri().path()) {
+                Some(route) => serve_one(&fleet, route, request, &request_id).await,
+                None => message(StatusCode::NOT_FOUND, "Not Found"),
+            }
+        }
     });
     let mut response = match tokio::time::timeout(INTEGRATION_TIMEOUT, serving).await {
         Ok(response) => response.expect("the gateway does not panic"),
@@ -59,15 +76,12 @@ async fn handle(State(fleet): State<Arc<Fleet>>, request: Request<Body>) -> Resp
     response
 }
 
-async fn serve_one(fleet: &Fleet, request: Request<Body>, request_id: &str) -> Response {
+async fn serve_one(fleet: &Fleet, route: Route, request: Request<Body>, request_id: &str) -> Response {
     let (parts, body) = request.into_parts();
-    let Some(route) = route(parts.method.as_str(), parts.uri.path()) else {
-        return message(StatusCode::NOT_FOUND, "Not Found");
-    };
     let Ok(body) = axum::body::to_bytes(body, BODY_BYTES).await else {
         return message(StatusCode::PAYLOAD_TOO_LARGE, "Request Too Long");
     };
-    let event = event(&parts, &body, &route.key, &route.parameters, request_id);
+    let event = event(&parts, &body, route.key, &route.parameters, request_id);
     let made = match fleet.invoke(route.function, &event).await {
         Ok(Answer::Whole(answer)) => response(&answer),
         Ok(Answer::Streaming(chunks)) => streamed(chunks).await,
@@ -76,18 +90,23 @@ async fn serve_one(fleet: &Fleet, request: Request<Body>, request_id: &str) -> R
     made.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
 }
 
-/// The endpoint whose path fits; one with fewer parameters comes first.
+/// The route whose path fits; one with fewer parameters comes first, and the default route last.
 fn route(method: &str, path: &str) -> Option<Route> {
-    let path: Vec<_> = path.strip_prefix(router::BASE)?.split('/').collect();
-    let fits = endpoints::ALL.iter().filter(|endpoint| endpoint.method.as_str() == method);
-    let fits = fits.filter_map(|endpoint| Some((*endpoint, parameters(endpoint, &path)?)));
-    let (endpoint, parameters) = fits.min_by_key(|(_, parameters)| parameters.len())?;
-    let key = format!("{method} {}{}", router::BASE, endpoint.path);
-    Some(Route { key, function: endpoint.name, parameters })
+    let all = || FUNCTIONS.iter().flat_map(|it| it.routes.iter().map(|key| (key.as_str(), it.name.as_str())));
+    let fits = all().filter_map(|(key, function)| {
+        let (of, template) = key.split_once(' ')?;
+        let parameters = (of == method).then(|| parameters(template, path)).flatten()?;
+        Some(Route { key, function, parameters })
+    });
+    let default = || {
+        let (key, function) = all().find(|(key, _)| *key == DEFAULT)?;
+        Some(Route { key, function, parameters: BTreeMap::new() })
+    };
+    fits.min_by_key(|route| route.parameters.len()).or_else(default)
 }
 
-fn parameters(endpoint: &Endpoint, path: &[&str]) -> Option<BTreeMap<String, String>> {
-    let template: Vec<_> = endpoint.path.split('/').collect();
+fn parameters(template: &str, path: &str) -> Option<BTreeMap<String, String>> {
+    let (template, path): (Vec<_>, Vec<_>) = (template.split('/').collect(), path.split('/').collect());
     if template.len() != path.len() {
         return None;
     }
@@ -98,7 +117,7 @@ fn parameters(endpoint: &Endpoint, path: &[&str]) -> Option<BTreeMap<String, Str
             Some(name) => {
                 parameters.insert(name.to_owned(), decoded(given, false));
             }
-            None if expected == given => {}
+            None if *expected == given => {}
             None => return None,
         }
     }

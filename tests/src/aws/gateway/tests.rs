@@ -1,7 +1,7 @@
 //! With a function in a few lines of shell, which does what the key in the request says.
 
 use super::super::fleet::{Deployed, Fleet};
-use super::serve;
+use super::{Route, route, serve};
 use crate::http::{Answer, Http};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -42,16 +42,16 @@ async fn site() -> Site {
     let program = folder.path().join("function");
     std::fs::write(&program, FUNCTION).unwrap();
     std::fs::set_permissions(&program, PermissionsExt::from_mode(0o700)).unwrap();
-    let deployed = Deployed {
-        name: "agents-list".to_owned(),
+    let deployed = ["agents-list", "integrations-catalog"].map(|name| Deployed {
+        name: name.to_owned(),
         environment: BTreeMap::from([
             ("PATH".to_owned(), std::env::var("PATH").unwrap()),
             ("FOLDER".to_owned(), folder.path().display().to_string()),
         ]),
         memory_mb: 128,
         timeout: Duration::from_secs(2),
-    };
-    let fleet = Arc::new(Fleet::new(program, [deployed], false));
+    });
+    let fleet = Arc::new(Fleet::new(program, deployed, false));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(fleet.clone(), listener));
@@ -94,10 +94,40 @@ async fn what_is_no_answer_becomes_the_gateways_own() {
     let asked = Instant::now();
     assert_eq!(site.message("hangs").await, broken);
     assert!(asked.elapsed() < Duration::from_secs(4), "a function ends when its time is over");
-    for path in ["/agents/", "/nothing", "/agents/a/b"] {
-        let answer = site.http.get(path).await;
-        assert_eq!((answer.status, &answer.body["message"]), (404, &"Not Found".into()), "{path}");
+}
+
+#[test]
+fn requests_go_where_the_template_sends_them() {
+    let found = |method: &str, path: &str| route(method, path).expect("there is a default route");
+    let expected = [
+        ("GET", "/api/v1/agents", "GET /api/v1/agents", "agents-list"),
+        ("POST", "/api/v1/agents", "POST /api/v1/agents", "agents-create"),
+        ("GET", "/api/v1/agents/a", "GET /api/v1/agents/{agentId}", "agents-get"),
+        ("GET", "/healthz", "GET /healthz", "integrations-catalog"),
+        ("GET", "/openapi.json", "GET /openapi.json", "integrations-catalog"),
+        ("GET", "/errors/not_found", "GET /errors/{code}", "integrations-catalog"),
+        // A function that streams is not behind the gateway.
+        ("GET", "/api/v1/events/stream", "$default", "integrations-catalog"),
+        ("GET", "/api/v1/agents/", "$default", "integrations-catalog"),
+        ("PUT", "/api/v1/agents", "$default", "integrations-catalog"),
+        ("GET", "/agents", "$default", "integrations-catalog"),
+    ];
+    for (method, path, key, function) in expected {
+        let route = found(method, path);
+        assert_eq!((route.key, route.function), (key, function), "{method} {path}");
     }
+    let parameters = [("kind".to_owned(), "x y".to_owned()), ("id".to_owned(), "1".to_owned())].into();
+    let key = "GET /api/v1/integrations/{kind}/discoveries/{id}";
+    let discovery = Route { key, function: "integrations-discovery", parameters };
+    assert_eq!(found("GET", "/api/v1/integrations/x%20y/discoveries/1"), discovery);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_no_route_fits_goes_to_the_function_of_the_default_route() {
+    let site = site().await;
+    assert_eq!(site.http.with_key("answers").get("/nothing").await.status, 201);
+    let started = ["agents-list", "integrations-catalog"].map(|name| site.fleet.started(name));
+    assert_eq!(started, [0, 1]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,6 +11,8 @@
 //!   nothing had happened on it, so the statement runs on another. Data keys, pepper and confirmed heads carry the time
 //!   until which they count, and are judged when they are used. What must happen although nobody calls is a reaction
 //!   on a schedule.
+//! - A start that cannot read the service's keys is no failed start, which the platform would answer for us: requests
+//!   are refused in our own words and reactions fail, each after another attempt, until one succeeds.
 //! - Log lines are written before the answer leaves, within a bound.
 
 mod lines;
@@ -21,10 +23,12 @@ mod request;
 use crate::clock;
 use crate::endpoint::{Endpoint, Measured, Shape};
 use crate::endpoints;
+use crate::problem::Problem;
 use crate::reactions::{self, Reaction, Woken};
-use crate::router::router;
+use crate::router::{refuse, router};
 use crate::services::Services;
-use crate::start::aws::{Aws, Deployment};
+use crate::start::aws::{Deployment, Opening};
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -39,6 +43,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::OnceCell;
 
 /// Kept of an invocation's time for its answer and its lines.
 const SPARE: Duration = Duration::from_millis(500);
@@ -95,19 +100,18 @@ fn run(served: Served) -> ExitCode {
 async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let deployment = Deployment::from_environment().map_err(|wrong| wrong.join("\n"))?;
     log::install(&deployment.config.log, lines.clone())?;
-    let tells_url = deployment.config.public_url.is_empty();
+    let public_url = deployment.config.public_url.clone();
     let (name, function) = match served {
         Served::Endpoint(endpoint) => (endpoint.name, endpoint.function),
         Served::Reaction(reaction) => (reaction.name, reaction.function),
     };
-    let aws = Aws::open(deployment, name, function).await?;
+    let opening = Opening::start(deployment, name, function).await?;
     let served = match served {
         Served::Endpoint(endpoint) => {
-            serve_requests(Requests::new(endpoint, aws.services, lines, tells_url)).await
+            serve_requests(Requests::new(endpoint, Box::new(opening), lines, public_url)).await
         }
         Served::Reaction(reaction) => {
-            let events =
-                Arc::new(Events { reaction, aws: Arc::new(aws), lines, is_cold: AtomicBool::new(true) });
+            let events = Arc::new(Events { reaction, opening, lines, is_cold: AtomicBool::new(true) });
             let handle = move |event: LambdaEvent<Value>| {
                 let events = events.clone();
                 async move { events.answer(event).await }
@@ -137,29 +141,68 @@ async fn serve_requests(requests: Arc<Requests>) -> Result<(), Error> {
     }
 }
 
+/// Where a function's services come from. While there is an error, invocations fail and the next one asks again.
+#[async_trait]
+trait Source: Send + Sync {
+    async fn services(&self) -> Result<Arc<Services>, String>;
+}
+
+#[async_trait]
+impl Source for Opening {
+    async fn services(&self) -> Result<Arc<Services>, String> {
+        self.aws().await.map(|aws| aws.services.clone()).map_err(|error| error.to_string())
+    }
+}
+
 /// A function that serves an endpoint.
 struct Requests {
     endpoint: &'static Endpoint,
-    services: Arc<Services>,
-    router: Router,
+    source: Box<dyn Source>,
+    opened: OnceCell<(Arc<Services>, Router)>,
     lines: Lines,
     is_cold: AtomicBool,
-    tells_url: bool,
+    /// Empty when each request is to tell it.
+    public_url: String,
 }
 
 impl Requests {
-    fn new(endpoint: &'static Endpoint, services: Arc<Services>, lines: Lines, tells_url: bool) -> Arc<Self> {
-        // One slice of one endpoint for as long as the process lives.
-        let only: &'static [&'static Endpoint] = Box::leak(Box::new([endpoint]));
-        let router = router(services.clone(), only);
-        Arc::new(Self { endpoint, services, router, lines, is_cold: AtomicBool::new(true), tells_url })
+    fn new(
+        endpoint: &'static Endpoint,
+        source: Box<dyn Source>,
+        lines: Lines,
+        public_url: String,
+    ) -> Arc<Self> {
+        let (opened, is_cold) = (OnceCell::new(), AtomicBool::new(true));
+        Arc::new(Self { endpoint, source, opened, lines, is_cold, public_url })
+    }
+
+    async fn opened(&self) -> Result<&(Arc<Services>, Router), String> {
+        let open = || async {
+            let services = self.source.services().await?;
+            // One slice of one endpoint for as long as the process lives.
+            let only: &'static [&'static Endpoint] = Box::leak(Box::new([self.endpoint]));
+            Ok((services.clone(), router(services, only)))
+        };
+        self.opened.get_or_try_init(open).await
     }
 
     async fn answer(&self, request: lambda_http::Request) -> Result<Response<Body>, Error> {
         let started = Instant::now();
         let context = request.lambda_context_ref().cloned().unwrap_or_default();
         invocation(&context).begin();
-        let Ok(response) = self.router.clone().call(request::to_ours(request, self.tells_url)).await;
+        let request = request::to_ours(request, self.public_url.is_empty());
+        let opened = self.opened().await;
+        let response = match &opened {
+            Ok((_, router)) => {
+                let Ok(response) = router.clone().call(request).await;
+                response
+            }
+            Err(error) => {
+                tracing::error!(endpoint = self.endpoint.name, %error, "refused without the service's keys");
+                let problem = Problem::unavailable("the service's own keys cannot be read right now");
+                refuse(&self.public_url, &request, problem)
+            }
+        };
         let measured = response.extensions().get::<Measured>().copied();
         let status = response.status();
         let class = || format!("{}xx", status.as_u16() / 100);
@@ -173,7 +216,9 @@ impl Requests {
             counts: Vec::new(),
         };
         self.lines.push(counted.line(clock::now()));
-        settled(&self.services, &context).await;
+        if let Ok((services, _)) = opened {
+            settled(services, &context).await;
+        }
         self.lines.flush().await;
         Ok(response)
     }
@@ -182,7 +227,7 @@ impl Requests {
 /// A function that something else than a request wakes.
 struct Events {
     reaction: &'static Reaction,
-    aws: Arc<Aws>,
+    opening: Opening,
     lines: Lines,
     is_cold: AtomicBool,
 }
@@ -192,8 +237,11 @@ impl Events {
         let started = Instant::now();
         let (event, context) = event.into_parts();
         invocation(&context).begin();
-        let woken = Woken { aws: self.aws.clone(), event };
-        let reacted = (self.reaction.handle)(woken).await;
+        let opened = self.opening.aws().await.map_err(|error| error.to_string());
+        let reacted = match &opened {
+            Ok(aws) => (self.reaction.handle)(Woken { aws: aws.clone(), event }).await,
+            Err(error) => Err(error.clone()),
+        };
         if let Err(error) = &reacted {
             tracing::error!(reaction = self.reaction.name, %error, "failed");
         }
@@ -207,7 +255,9 @@ impl Events {
             counts: reacted.as_ref().map_or_else(|_| Vec::new(), |reacted| reacted.counts.clone()),
         };
         self.lines.push(counted.line(clock::now()));
-        settled(&self.aws.services, &context).await;
+        if let Ok(aws) = opened {
+            settled(&aws.services, &context).await;
+        }
         self.lines.flush().await;
         reacted.map(|reacted| reacted.answer).map_err(Error::from)
     }

@@ -12,8 +12,8 @@ pub struct Reached {
     pub url: String,
     pub dynamodb: String,
     pub kms: String,
-    /// Secrets Manager and S3.
-    pub others: String,
+    pub secrets: String,
+    pub s3: String,
 }
 
 /// Every endpoint's function and every other, each with these variables too.
@@ -41,8 +41,8 @@ fn environment(
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
         ("AWS_ENDPOINT_URL_DYNAMODB", reached.dynamodb.as_str()),
         ("AWS_ENDPOINT_URL_KMS", &reached.kms),
-        ("AWS_ENDPOINT_URL_S3", &reached.others),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.others),
+        ("AWS_ENDPOINT_URL_S3", &reached.s3),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.secrets),
         ("BINDERY_TABLES", &resources.names.prefix),
         ("BINDERY_BUCKET", &resources.names.bucket),
         ("BINDERY_CREDENTIALS_KEY", &resources.credentials_key),

@@ -24,7 +24,7 @@ use crate::clock;
 use crate::endpoint::{Endpoint, Measured, Shape};
 use crate::endpoints;
 use crate::problem::Problem;
-use crate::reactions::{self, Reaction, Woken};
+use crate::reactions::{self, Reacted, Reaction, Woken};
 use crate::router::{refuse, router};
 use crate::services::Services;
 use crate::start::aws::{Deployment, Opening};
@@ -242,24 +242,27 @@ impl Events {
             Ok(aws) => (self.reaction.handle)(Woken { aws: aws.clone(), event }).await,
             Err(error) => Err(error.clone()),
         };
-        if let Err(error) = &reacted {
+        let Reacted { answer, counts, wrong } =
+            reacted.unwrap_or_else(|error| Reacted { wrong: vec![error], ..Reacted::default() });
+        let is_error = !wrong.is_empty();
+        for error in &wrong {
             tracing::error!(reaction = self.reaction.name, %error, "failed");
         }
         let counted = Counted {
             endpoint: self.reaction.name,
-            outcome: if reacted.is_ok() { "done" } else { "failed" }.to_owned(),
+            outcome: if is_error { "failed" } else { "done" }.to_owned(),
             duration: started.elapsed(),
-            is_error: reacted.is_err(),
+            is_error,
             is_cold: self.is_cold.swap(false, Ordering::Relaxed),
             database: None,
-            counts: reacted.as_ref().map_or_else(|_| Vec::new(), |reacted| reacted.counts.clone()),
+            counts,
         };
         self.lines.push(counted.line(clock::now()));
         if let Ok(aws) = opened {
             settled(&aws.services, &context).await;
         }
         self.lines.flush().await;
-        reacted.map(|reacted| reacted.answer).map_err(Error::from)
+        if is_error { Err(Error::from(wrong.join("; "))) } else { Ok(answer) }
     }
 }
 

@@ -55,6 +55,14 @@ pub struct Discovery {
 }
 
 impl Integration {
+    /// Credentials up to this version serve nobody any more.
+    pub fn ended_credentials(&self) -> u32 {
+        match &self.connection {
+            Some(connection) => connection.credential_version - 1,
+            None => self.last_credential_version,
+        }
+    }
+
     pub(crate) fn connected(&mut self, recorded: &Recorded, data: &Connected) {
         self.connect(recorded, &data.endpoint, data.credential_version);
     }

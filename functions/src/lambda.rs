@@ -11,6 +11,8 @@
 //!   nothing had happened on it, so the statement runs on another. Data keys, pepper and confirmed heads carry the time
 //!   until which they count, and are judged when they are used. What must happen although nobody calls is a reaction
 //!   on a schedule.
+//! - A start that cannot read the service's keys is no failed start, which the platform would answer for us: requests
+//!   are refused in our own words and reactions fail, each after another attempt, until one succeeds.
 //! - Log lines are written before the answer leaves, within a bound.
 
 mod lines;
@@ -21,10 +23,12 @@ mod request;
 use crate::clock;
 use crate::endpoint::{Endpoint, Measured, Shape};
 use crate::endpoints;
-use crate::reactions::{self, Reaction, Woken};
-use crate::router::router;
+use crate::problem::Problem;
+use crate::reactions::{self, Reacted, Reaction, Woken};
+use crate::router::{refuse, router};
 use crate::services::Services;
-use crate::start::aws::{Aws, Deployment};
+use crate::start::aws::{Deployment, Opening};
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
@@ -39,6 +43,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::OnceCell;
 
 /// Kept of an invocation's time for its answer and its lines.
 const SPARE: Duration = Duration::from_millis(500);
@@ -95,20 +100,21 @@ fn run(served: Served) -> ExitCode {
 async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let deployment = Deployment::from_environment().map_err(|wrong| wrong.join("\n"))?;
     log::install(&deployment.config.log, lines.clone())?;
-    let tells_url = deployment.config.public_url.is_empty();
+    let public_url = deployment.config.public_url.clone();
     let deployed_as = deployment.names.prefix.clone();
     let (name, function) = match served {
         Served::Endpoint(endpoint) => (endpoint.name, endpoint.function),
         Served::Reaction(reaction) => (reaction.name, reaction.function),
     };
-    let aws = Aws::open(deployment, name, function).await?;
+    let opening = Opening::start(deployment, name, function).await?;
     let served = match served {
         Served::Endpoint(endpoint) => {
-            serve_requests(Requests::new(endpoint, aws.services, lines, tells_url, deployed_as)).await
+            let source = Box::new(opening);
+            serve_requests(Requests::new(endpoint, source, lines, public_url, deployed_as)).await
         }
         Served::Reaction(reaction) => {
-            let (aws, is_cold) = (Arc::new(aws), AtomicBool::new(true));
-            let events = Arc::new(Events { reaction, aws, lines, is_cold, deployed_as });
+            let is_cold = AtomicBool::new(true);
+            let events = Arc::new(Events { reaction, opening, lines, is_cold, deployed_as });
             let handle = move |event: LambdaEvent<Value>| {
                 let events = events.clone();
                 async move { events.answer(event).await }
@@ -138,14 +144,28 @@ async fn serve_requests(requests: Arc<Requests>) -> Result<(), Error> {
     }
 }
 
+/// Where a function's services come from. While there is an error, invocations fail and the next one asks again.
+#[async_trait]
+trait Source: Send + Sync {
+    async fn services(&self) -> Result<Arc<Services>, String>;
+}
+
+#[async_trait]
+impl Source for Opening {
+    async fn services(&self) -> Result<Arc<Services>, String> {
+        self.aws().await.map(|aws| aws.services.clone()).map_err(|error| error.to_string())
+    }
+}
+
 /// A function that serves an endpoint.
 struct Requests {
     endpoint: &'static Endpoint,
-    services: Arc<Services>,
-    router: Router,
+    source: Box<dyn Source>,
+    opened: OnceCell<(Arc<Services>, Router)>,
     lines: Lines,
     is_cold: AtomicBool,
-    tells_url: bool,
+    /// Empty when each request is to tell it.
+    public_url: String,
     /// Whose metrics these are.
     deployed_as: String,
 }
@@ -153,23 +173,42 @@ struct Requests {
 impl Requests {
     fn new(
         endpoint: &'static Endpoint,
-        services: Arc<Services>,
+        source: Box<dyn Source>,
         lines: Lines,
-        tells_url: bool,
+        public_url: String,
         deployed_as: String,
     ) -> Arc<Self> {
-        // One slice of one endpoint for as long as the process lives.
-        let only: &'static [&'static Endpoint] = Box::leak(Box::new([endpoint]));
-        let router = router(services.clone(), only);
-        let is_cold = AtomicBool::new(true);
-        Arc::new(Self { endpoint, services, router, lines, is_cold, tells_url, deployed_as })
+        let (opened, is_cold) = (OnceCell::new(), AtomicBool::new(true));
+        Arc::new(Self { endpoint, source, opened, lines, is_cold, public_url, deployed_as })
+    }
+
+    async fn opened(&self) -> Result<&(Arc<Services>, Router), String> {
+        let open = || async {
+            let services = self.source.services().await?;
+            // One slice of one endpoint for as long as the process lives.
+            let only: &'static [&'static Endpoint] = Box::leak(Box::new([self.endpoint]));
+            Ok((services.clone(), router(services, only)))
+        };
+        self.opened.get_or_try_init(open).await
     }
 
     async fn answer(&self, request: lambda_http::Request) -> Result<Response<Body>, Error> {
         let started = Instant::now();
         let context = request.lambda_context_ref().cloned().unwrap_or_default();
         invocation(&context).begin();
-        let Ok(response) = self.router.clone().call(request::to_ours(request, self.tells_url)).await;
+        let request = request::to_ours(request, self.public_url.is_empty());
+        let opened = self.opened().await;
+        let response = match &opened {
+            Ok((_, router)) => {
+                let Ok(response) = router.clone().call(request).await;
+                response
+            }
+            Err(error) => {
+                tracing::error!(endpoint = self.endpoint.name, %error, "refused without the service's keys");
+                let problem = Problem::unavailable("the service's own keys cannot be read right now");
+                refuse(&self.public_url, &request, problem)
+            }
+        };
         let measured = response.extensions().get::<Measured>().copied();
         let status = response.status();
         let class = || format!("{}xx", status.as_u16() / 100);
@@ -183,7 +222,9 @@ impl Requests {
             counts: Vec::new(),
         };
         self.lines.push(counted.line(&self.deployed_as, clock::now()));
-        settled(&self.services, &context).await;
+        if let Ok((services, _)) = opened {
+            settled(services, &context).await;
+        }
         self.lines.flush().await;
         Ok(response)
     }
@@ -192,7 +233,7 @@ impl Requests {
 /// A function that something else than a request wakes.
 struct Events {
     reaction: &'static Reaction,
-    aws: Arc<Aws>,
+    opening: Opening,
     lines: Lines,
     is_cold: AtomicBool,
     deployed_as: String,
@@ -203,24 +244,32 @@ impl Events {
         let started = Instant::now();
         let (event, context) = event.into_parts();
         invocation(&context).begin();
-        let woken = Woken { aws: self.aws.clone(), event };
-        let reacted = (self.reaction.handle)(woken).await;
-        if let Err(error) = &reacted {
+        let opened = self.opening.aws().await.map_err(|error| error.to_string());
+        let reacted = match &opened {
+            Ok(aws) => (self.reaction.handle)(Woken { aws: aws.clone(), event }).await,
+            Err(error) => Err(error.clone()),
+        };
+        let Reacted { answer, counts, wrong } =
+            reacted.unwrap_or_else(|error| Reacted { wrong: vec![error], ..Reacted::default() });
+        let is_error = !wrong.is_empty();
+        for error in &wrong {
             tracing::error!(reaction = self.reaction.name, %error, "failed");
         }
         let counted = Counted {
             endpoint: self.reaction.name,
-            outcome: if reacted.is_ok() { "done" } else { "failed" }.to_owned(),
+            outcome: if is_error { "failed" } else { "done" }.to_owned(),
             duration: started.elapsed(),
-            is_error: reacted.is_err(),
+            is_error,
             is_cold: self.is_cold.swap(false, Ordering::Relaxed),
             database: None,
-            counts: reacted.as_ref().map_or_else(|_| Vec::new(), |reacted| reacted.counts.clone()),
+            counts,
         };
         self.lines.push(counted.line(&self.deployed_as, clock::now()));
-        settled(&self.aws.services, &context).await;
+        if let Ok(aws) = opened {
+            settled(&aws.services, &context).await;
+        }
         self.lines.flush().await;
-        reacted.map(|reacted| reacted.answer).map_err(Error::from)
+        if is_error { Err(Error::from(wrong.join("; "))) } else { Ok(answer) }
     }
 }
 

@@ -89,6 +89,8 @@ pub type Handled = Pin<Box<dyn Future<Output = Result<Reacted, String>> + Send>>
 #[derive(Debug, Default, PartialEq)]
 pub struct Reacted {
     pub answer: Value,
-    /// Metrics.
+    /// Metrics, written whatever is wrong beside.
     pub counts: Vec<(&'static str, u64)>,
+    /// Parts that failed while the others were done, a sentence each. Any makes whatever woke it try again.
+    pub wrong: Vec<String>,
 }

@@ -144,14 +144,23 @@ fn explain(code: &str) -> Result<Reply, Problem> {
 
 /// An answer outside the API proper: no key, no body.
 fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, Problem>) -> Response {
-    let request_id = request_id(request.headers());
-    let mut response = match outcome {
-        Ok(reply) => reply.into_response(),
-        Err(problem) => {
-            let url = public_url(services, request.extensions());
-            problem.into_response(url, request.uri().path(), request_id.as_str())
+    match outcome {
+        Ok(reply) => {
+            let mut response = reply.into_response();
+            let request_id = request_id(request.headers());
+            mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
+            response
         }
-    };
+        Err(problem) => refuse(&services.config.public_url, request, problem),
+    }
+}
+
+/// A refusal for which nothing of a request but its head is looked at. `configured` is the public address for those
+/// that do not tell theirs.
+pub fn refuse(configured: &str, request: &Request<Body>, problem: Problem) -> Response {
+    let request_id = request_id(request.headers());
+    let url = request.extensions().get::<PublicUrl>().map_or(configured, |url| &url.0);
+    let mut response = problem.into_response(url, request.uri().path(), request_id.as_str());
     mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
     response
 }

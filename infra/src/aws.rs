@@ -1,9 +1,10 @@
 //! How AWS is reached: region, credentials and endpoints as the platform sets them, and a limit on every wait, for the
 //! SDK has none by itself.
 
+pub use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader};
 use domain::limits::{AWS_ATTEMPT_TIMEOUT, AWS_ATTEMPTS, AWS_BACKOFF, AWS_OPERATION_TIMEOUT};
 
 /// What every client is made of.

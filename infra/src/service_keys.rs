@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 /// Characters of a secret as `GenerateSecretString` makes it: 32 of letters and digits are 190 bits.
 const SECRET_CHARS: usize = 32;
 
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ServiceKeysError {
     #[error(
         "the secret {0} does not exist; create it with a random text of {SECRET_CHARS} characters or more (the \
@@ -40,7 +40,7 @@ pub struct SigningKeys {
 /// Reads both secrets, all versions at once.
 ///
 /// # Errors
-/// Named with what to do: a function that starts without them serves nobody.
+/// Named with what to do: without them nobody can be served.
 pub async fn load(
     config: &SdkConfig,
     prefix: &str,

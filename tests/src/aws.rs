@@ -43,6 +43,8 @@ pub struct Cloud {
     pub dynamodb: Faults,
     /// How functions reach KMS.
     pub kms: Faults,
+    /// How functions reach Secrets Manager.
+    pub secrets: Faults,
 }
 
 impl Cloud {
@@ -69,12 +71,14 @@ impl Cloud {
         let resources = Resources::create().await;
         let dynamodb = Faults::before(&emulators::dynamodb().url).await;
         let kms = Faults::before(&emulators::moto().url).await;
+        let secrets = Faults::before(&emulators::moto().url).await;
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let reached = deployment::Reached {
             url: url.clone(),
             dynamodb: dynamodb.url.clone(),
             kms: kms.url.clone(),
-            others: emulators::moto().url.clone(),
+            secrets: secrets.url.clone(),
+            s3: emulators::moto().url.clone(),
         };
         let functions = deployment::all(&resources, &reached, variables);
         let fleet = Arc::new(Fleet::new(PathBuf::from(program), functions, aloud));
@@ -84,7 +88,7 @@ impl Cloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stream_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         tokio::spawn(gateway::serve_function(fleet.clone(), &streams.name, listener));
-        Self { url, stream_url, fleet, resources, dynamodb, kms }
+        Self { url, stream_url, fleet, resources, dynamodb, kms, secrets }
     }
 
     /// From now on streams wake functions.

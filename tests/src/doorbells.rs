@@ -8,9 +8,9 @@ use crate::aws::plumbing::{Doorbell, batch};
 use crate::aws::streams::Reader;
 use crate::http::Http;
 use events::OrganizationId;
-use functions::reactions::project;
+use functions::reactions::{project, sweep};
 use infra::storage::dynamodb::tables::TableName;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Steps of one schedule.
 const STEPS: usize = 60;
@@ -198,4 +198,32 @@ async fn views_end_as_a_fresh_fold_whatever_became_of_doorbells_and_projectors()
     let Tally { commits, lost, doubled, overtaken, late, killed, together } = total;
     let each = [commits, lost, doubled, overtaken, late, killed, together];
     assert!(each.iter().all(|count| *count > 0), "some mischief never happened: {total:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sweep_found_is_counted_although_one_organization_is_broken() {
+    let cloud = Cloud::deploy().await;
+    for organization in ["broken", "whole"] {
+        cloud.mint(organization).await;
+    }
+    let (wire, table) = (&cloud.resources.dynamodb, cloud.resources.names.table(TableName::Commits));
+    for item in wire.scan(&table).await {
+        if item["organization"]["S"] == "broken"
+            && item["item"]["S"].as_str().is_some_and(|it| it.starts_with("C#"))
+        {
+            let key = json!({ "organization": item["organization"], "item": item["item"] });
+            wire.call("DynamoDB_20120810.DeleteItem", json!({ "TableName": table, "Key": key })).await;
+        }
+    }
+    let failed = cloud.fleet.ask(sweep::REACTION.name, &json!({})).await;
+    failed.expect_err("the alarm hears of the broken one");
+    let lines = cloud.fleet.lines();
+    let counted = lines.iter().filter(|line| line.function == sweep::REACTION.name);
+    let counted: Vec<Value> = counted.filter_map(|line| serde_json::from_str(&line.text).ok()).collect();
+    let counted = counted.iter().find(|line| line["_aws"].is_object()).expect("a line that counts");
+    assert_eq!(
+        (&counted["OrganizationsLate"], &counted["WritesInDoubt"], &counted["Errors"]),
+        (&json!(1), &json!(0), &json!(1)),
+        "{counted}"
+    );
 }

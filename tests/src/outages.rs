@@ -148,6 +148,33 @@ async fn without_the_key_service_warm_calls_go_on_and_cold_ones_are_refused_in_t
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn without_the_secrets_a_cold_function_starts_refuses_in_time_and_serves_when_they_are_back() {
+    let cloud = Cloud::deploy().await;
+    let http = cloud.http_as("clinic").await;
+    let (list, mint) = ("agents-list", "keys-mint-first");
+    let minting = json!({ "organization": "clinic", "name": "another", "scopes": ["all"] });
+    for (starts, weather) in [(1, Weather::Down), (2, Weather::Silent)] {
+        cloud.secrets.becomes(weather);
+        cloud.fleet.forget(list).await;
+        cloud.fleet.forget(mint).await;
+        for what in ["cold", "again"] {
+            let started = Instant::now();
+            let answer = http.get("/agents").await;
+            let refused = (answer, started.elapsed());
+            assert_unavailable(&format!("{what}, {weather:?}"), &refused, COLD_REFUSAL);
+        }
+        let failed = cloud.fleet.ask(mint, &minting).await;
+        failed.expect_err("an event that was not reacted to is to come again");
+        cloud.secrets.becomes(Weather::Fair);
+        // As Retry-After says.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        http.get("/agents").await.data();
+        assert_eq!(cloud.fleet.started(list), starts, "the process that refused is the one that serves");
+        cloud.fleet.ask(mint, &minting).await.expect("the same process mints");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_log_writes_are_refused_before_the_database_hears_of_them_and_reads_go_on_for_a_while() {
     let desk = Desk::open().await;
     desk.assert_reads("before").await;

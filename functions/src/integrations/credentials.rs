@@ -179,19 +179,25 @@ impl Services {
         }
     }
 
-    /// Destroys what an earlier process was cut off from destroying.
-    pub async fn shred_leftovers(&self) -> Result<(), StoreError> {
-        for organization in self.log.organizations().await? {
-            let state = self.log.state(&organization).await?;
-            for (kind, integration) in &state.integrations {
-                let through = match &integration.connection {
-                    Some(connection) => connection.credential_version - 1,
-                    None => integration.last_credential_version,
-                };
-                self.shred_through(&organization, *kind, through).await;
+    /// Destroys what an earlier process was cut off from destroying. Gives back the organizations for which that
+    /// failed; none keeps another from it. When they cannot be listed, `all` stands for them.
+    pub async fn shred_leftovers(&self) -> Vec<(OrganizationId, StoreError)> {
+        let mut failed = Vec::new();
+        let organizations = self.log.organizations().await.unwrap_or_else(|error| {
+            failed.push((OrganizationId::from("all"), error));
+            Vec::new()
+        });
+        for organization in organizations {
+            match self.log.state(&organization).await {
+                Ok(state) => {
+                    for (kind, integration) in &state.integrations {
+                        self.shred_through(&organization, *kind, integration.ended_credentials()).await;
+                    }
+                }
+                Err(error) => failed.push((organization, error)),
             }
         }
-        Ok(())
+        failed
     }
 
     /// Opens sealed credentials when a pool needs a new connection, and not before.

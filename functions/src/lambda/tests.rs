@@ -15,9 +15,25 @@ use tempfile::TempDir;
 const HTTP_API: &str = include_str!("samples/http_api.json");
 const REST_API: &str = include_str!("samples/rest_api.json");
 
+/// Services that can be had while somebody says so.
+struct While {
+    services: Arc<Services>,
+    open: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Source for While {
+    async fn services(&self) -> Result<Arc<Services>, String> {
+        let is_open = self.open.load(Ordering::Relaxed);
+        is_open.then(|| self.services.clone()).ok_or_else(|| "as the test says".to_owned())
+    }
+}
+
 /// A function over a data folder of its own.
 struct Function {
     requests: Arc<Requests>,
+    services: Arc<Services>,
+    open: Arc<AtomicBool>,
     written: Written,
     key: String,
     _folder: TempDir,
@@ -38,9 +54,11 @@ impl Function {
         let key = minted.expect("a key").1.expose().to_owned();
         let services = embedded.services(config).await.expect("nothing to settle");
         let written = Written::default();
-        let requests =
-            Requests::new(endpoint, services, Lines::to(written.clone()), true, "bindery-dev".to_owned());
-        Self { requests, written, key, _folder: folder }
+        let open = Arc::new(AtomicBool::new(true));
+        let source = Box::new(While { services: services.clone(), open: open.clone() });
+        let lines = Lines::to(written.clone());
+        let requests = Requests::new(endpoint, source, lines, String::new(), "bindery-dev".to_owned());
+        Self { requests, services, open, written, key, _folder: folder }
     }
 
     /// The platform's event in, its answer out, as the runtime does it.
@@ -159,13 +177,43 @@ async fn a_function_serves_its_endpoint_and_no_other() {
 }
 
 #[tokio::test]
+async fn without_its_keys_a_function_refuses_in_its_own_words_until_it_has_them() {
+    let function = Function::start(&agents::list::ENDPOINT).await;
+    function.open.store(false, Ordering::Relaxed);
+    let event = function.http_api("GET", "/api/v1/agents", None);
+    for _ in 0..2 {
+        let refused = function.invoke(&event).await;
+        assert_eq!(refused["statusCode"], 503, "{refused}");
+        let headers = &refused["headers"];
+        assert_eq!(
+            (&headers["content-type"], &headers["retry-after"], &headers["x-request-id"]),
+            (&json!("application/problem+json"), &json!("1"), &json!("req_mine"))
+        );
+        let problem = body_of(&refused);
+        assert_eq!(
+            (&problem["code"], &problem["instance"]),
+            (&json!("service_unavailable"), &json!("/api/v1/agents"))
+        );
+    }
+    function.open.store(true, Ordering::Relaxed);
+    let served = function.invoke(&event).await;
+    assert_eq!(served["statusCode"], 200, "{served}");
+    let counted = function.counted();
+    let told: Vec<_> =
+        counted.iter().map(|line| (&line["outcome"], &line["Errors"], &line["ColdStart"])).collect();
+    let (failed, fine) = (json!("5xx"), json!("2xx"));
+    let (yes, no) = (json!(1), json!(0));
+    assert_eq!(told, [(&failed, &yes, &yes), (&failed, &yes, &no), (&fine, &no, &no)]);
+}
+
+#[tokio::test]
 async fn what_an_invocation_left_running_is_done_when_its_answer_leaves() {
     let function = Function::start(&agents::list::ENDPOINT).await;
     let event = function.http_api("GET", "/api/v1/agents", None);
     for _ in 0..2 {
         let done = Arc::new(AtomicBool::new(false));
         let seen = done.clone();
-        function.requests.services.tasks.spawn(async move {
+        function.services.tasks.spawn(async move {
             tokio::time::sleep(Duration::from_millis(50)).await;
             seen.store(true, Ordering::Relaxed);
         });

@@ -23,7 +23,7 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
     let (id, text) = minted.map_err(|problem| first::lines(&problem))?;
     tracing::info!(%organization, key = %id, "an operator minted a key");
     let answer = json!({ "organization": organization, "id": id, "key": text.expose() });
-    Ok(Reacted { answer, counts: Vec::new() })
+    Ok(Reacted { answer, ..Reacted::default() })
 }
 
 fn asked(event: &Value) -> Result<FirstKey, String> {

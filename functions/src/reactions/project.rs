@@ -74,6 +74,7 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
     Ok(Reacted {
         answer: json!({ "batchItemFailures": again }),
         counts: vec![("EventsProjected", projected), ("DoorbellsFailed", failed)],
+        ..Reacted::default()
     })
 }
 

@@ -23,5 +23,6 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
     Ok(Reacted {
         answer: json!({ "rewrapped": done.rewrapped, "gone": done.gone, "refused": done.refused }),
         counts: vec![("CredentialsRewrapped", done.rewrapped), ("CredentialsRefused", done.refused)],
+        ..Reacted::default()
     })
 }

@@ -35,7 +35,8 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
         );
     }
     let count = tampered.len() as u64;
-    Ok(Reacted { answer: json!({ "tampered": count }), counts: vec![(LOG_TAMPERED, count)] })
+    let counts = vec![(LOG_TAMPERED, count)];
+    Ok(Reacted { answer: json!({ "tampered": count }), counts, ..Reacted::default() })
 }
 
 /// Inserts are how the log grows; the stream's filter keeps them away, and so does this.

@@ -1,5 +1,6 @@
 //! On AWS: DynamoDB and S3, KMS, Secrets Manager, in one function's process.
 
+use crate::clock;
 use crate::config::Config;
 use crate::endpoint::{Function, Grant};
 use crate::integrations::discoveries::shared::Shared;
@@ -7,19 +8,24 @@ use crate::services::{Ports, ServiceKeys, Services};
 use domain::limits::HEAD_TRUSTED;
 use events::OrganizationId;
 use futures_util::future::join_all;
+use infra::aws::SdkConfig;
 use infra::databases::pool::PoolKey;
 use infra::sealing::kms::{KmsKeys, KmsSealer};
-use infra::service_keys;
+use infra::service_keys::{self, ServiceKeysError};
 use infra::storage::dynamodb::DynamoStore;
 use infra::storage::dynamodb::tables::Names;
 use infra::storage::{DiscoveryStore, EventLog};
-use std::sync::Arc;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use tokio::sync::OnceCell;
 
 /// Kept of a function's time when it streams, so that a stream ends in order and its client resumes.
 const STREAM_SPARE: Duration = Duration::from_secs(60);
 /// How long the first request may be kept waiting for what makes it faster. The platform gives a start 10 s.
 const WARMING: Duration = Duration::from_secs(5);
+/// How soon keys that could not be read are tried again: not before a client that does what Retry-After says is back.
+const KEYS_REREAD: SignedDuration = SignedDuration::from_secs(1);
 
 /// Checked configuration of a deployment. [`Config::public_url`] is empty when each request is to tell it.
 #[derive(Clone, Debug)]
@@ -99,33 +105,92 @@ pub struct Aws {
     pub discoveries: Arc<dyn DiscoveryStore>,
 }
 
-impl Aws {
+/// What one function of a deployment will work with, from the moment its keys could be read. Everything else is there:
+/// whether a store answers is for each request to find out.
+pub struct Opening {
+    deployment: Deployment,
+    name: &'static str,
+    function: Function,
+    sdk: SdkConfig,
+    store: Arc<DynamoStore>,
+    sealer: Arc<KmsSealer>,
+    opened: OnceCell<Arc<Aws>>,
+    /// The last attempt that failed. Wall time: a monotonic clock may stand still while a function is frozen.
+    failed: Mutex<Option<(Timestamp, ServiceKeysError)>>,
+}
+
+impl Opening {
     /// Does as much as can be done before the first request: the platform gives a start more of a processor than a
-    /// small function has, and nobody waits for it where concurrency is provisioned.
+    /// small function has, and nobody waits for it where concurrency is provisioned. Keys that cannot be read right
+    /// now are not missed before a request needs them.
     ///
     /// # Errors
-    /// One sentence that says what to do.
-    pub async fn open(
-        deployment: Deployment,
+    /// One sentence that says what to do: secrets that are missing or useless do not mend themselves.
+    pub async fn start(
+        mut deployment: Deployment,
         name: &'static str,
         function: Function,
     ) -> Result<Self, String> {
-        let Deployment { mut config, names, keys, secrets, head_trusted, warm } = deployment;
+        let config = &mut deployment.config;
         config.stream_ends_after =
             config.stream_ends_after.min(function.timeout.saturating_sub(STREAM_SPARE));
-        let aws = infra::aws::load().await;
-        let store = DynamoStore::open_trusting(&aws, names, head_trusted);
-        let sealer = Arc::new(KmsSealer::new(&aws, keys));
-        // Both at once: each opens a connection, whose handshake no request has to wait for then. Whether the log
-        // answers is for each request to find out; without the keys none could be served.
+        let sdk = infra::aws::load().await;
+        let store = DynamoStore::open_trusting(&sdk, deployment.names.clone(), deployment.head_trusted);
+        let sealer = Arc::new(KmsSealer::new(&sdk, deployment.keys.clone()));
+        let opening = Self {
+            deployment,
+            name,
+            function,
+            sdk,
+            store,
+            sealer,
+            opened: OnceCell::new(),
+            failed: Mutex::default(),
+        };
+        // Both at once: each opens a connection, whose handshake no request has to wait for then.
         let nobody = OrganizationId::from("default");
-        let (loaded, _reached) = tokio::join!(service_keys::load(&aws, &secrets), store.head(&nobody));
-        let (peppers, signing) = loaded.map_err(|error| error.to_string())?;
+        let (opened, _reached) = tokio::join!(opening.aws(), opening.store.head(&nobody));
+        match opened {
+            Ok(aws) => opening.warm(&aws.services).await,
+            Err(error @ ServiceKeysError::Unavailable { .. }) => {
+                tracing::error!(%error, "started without the service's keys; requests are refused until they can be read");
+            }
+            Err(error @ (ServiceKeysError::Missing(_) | ServiceKeysError::TooShort(_))) => {
+                return Err(error.to_string());
+            }
+        }
+        Ok(opening)
+    }
+
+    /// Reads the keys when that was not done yet, one attempt at a time and each within the limits of
+    /// [`infra::aws`]. An attempt that failed within [`KEYS_REREAD`] speaks for the next one too, so that nobody waits
+    /// for both the start's and his own.
+    ///
+    /// # Errors
+    /// Why they cannot be read.
+    pub async fn aws(&self) -> Result<Arc<Aws>, ServiceKeysError> {
+        self.opened.get_or_try_init(|| self.open()).await.cloned()
+    }
+
+    async fn open(&self) -> Result<Arc<Aws>, ServiceKeysError> {
+        if let Some((at, error)) = self.failed.lock().expect("not poisoned").clone()
+            && (SignedDuration::ZERO..KEYS_REREAD).contains(&clock::now().duration_since(at))
+        {
+            return Err(error);
+        }
+        let (peppers, signing) = match service_keys::load(&self.sdk, &self.deployment.secrets).await {
+            Ok(loaded) => loaded,
+            Err(error) => {
+                *self.failed.lock().expect("not poisoned") = Some((clock::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let keys = ServiceKeys {
             peppers: Arc::new(peppers),
             cursor_key: signing.cursor_key,
             hash_key: signing.hash_key,
         };
+        let (store, sealer) = (self.store.clone(), self.sealer.clone());
         let discoveries: Arc<dyn DiscoveryStore> = store.clone();
         let ports = Ports {
             log: store.clone(),
@@ -135,12 +200,17 @@ impl Aws {
             sealer: sealer.clone(),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),
         };
-        let services = Arc::new(Services::granted(config, &ports, keys, name, function.grants));
-        let warming = join_all(warm.iter().map(|organization| services.warm(organization, function.grants)));
+        let config = self.deployment.config.clone();
+        let services = Arc::new(Services::granted(config, &ports, keys, self.name, self.function.grants));
+        Ok(Arc::new(Aws { services, store, sealer, discoveries }))
+    }
+
+    async fn warm(&self, services: &Arc<Services>) {
+        let organizations = self.deployment.warm.iter();
+        let warming = join_all(organizations.map(|it| services.warm(it, self.function.grants)));
         if tokio::time::timeout(WARMING, warming).await.is_err() {
             tracing::warn!("not everything that was to be warm is; requests make up for it");
         }
-        Ok(Self { services, store, sealer, discoveries })
     }
 }
 

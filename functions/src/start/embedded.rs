@@ -66,11 +66,19 @@ impl Embedded {
     /// When what an earlier process left behind cannot be settled.
     pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
         let services = Arc::new(Services::new(config, self.ports(), self.keys()));
-        let in_doubt = settle_abandoned(&services).await.map_err(|problem| problem.detail)?;
-        if in_doubt > 0 {
-            tracing::warn!(in_doubt, "writes were cut off when the server last ended; they stay in doubt");
+        let settled = settle_abandoned(&services).await;
+        if let Some(problem) = settled.failed.into_iter().next() {
+            return Err(problem.detail);
         }
-        services.shred_leftovers().await.map_err(|error| error.to_string())?;
+        if settled.in_doubt > 0 {
+            tracing::warn!(
+                settled.in_doubt,
+                "writes were cut off when the server last ended; they stay in doubt"
+            );
+        }
+        if let Some((organization, error)) = services.shred_leftovers().await.into_iter().next() {
+            return Err(format!("ended credentials of {organization}: {error}"));
+        }
         let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
         tokio::spawn(sweep(weak, store));
         Ok(services)

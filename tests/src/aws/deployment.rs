@@ -11,8 +11,8 @@ pub struct Reached {
     pub url: String,
     pub dynamodb: String,
     pub kms: String,
-    /// Secrets Manager and S3.
-    pub others: String,
+    pub secrets: String,
+    pub s3: String,
 }
 
 /// Every endpoint's function and every other, each with these variables too.
@@ -50,8 +50,8 @@ fn environment(
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
         ("AWS_ENDPOINT_URL_DYNAMODB", &reached.dynamodb),
         ("AWS_ENDPOINT_URL_KMS", &reached.kms),
-        ("AWS_ENDPOINT_URL_S3", &reached.others),
-        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.others),
+        ("AWS_ENDPOINT_URL_S3", &reached.s3),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.secrets),
     ];
     for (name, value) in around.iter().chain(variables) {
         environment.insert((*name).to_owned(), (*value).to_owned());

@@ -15,6 +15,7 @@ use domain::Organization;
 use events::{OrganizationId, Seq, Subject};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// How often somebody else may have been faster before the doorbell has to ring again.
 const ROUNDS: u32 = 5;
@@ -63,11 +64,15 @@ impl DynamoStore {
     }
 
     /// Every organization, one after the other: what a doorbell that was lost has left behind. Costs two small reads
-    /// for an organization that is not behind.
-    pub async fn sweep(&self) -> Result<Vec<Swept>, StoreError> {
+    /// for an organization that is not behind. Those whose turn did not come before `give_up` are unavailable.
+    pub async fn sweep(&self, give_up: Instant) -> Result<Vec<Swept>, StoreError> {
         let mut swept = Vec::new();
         for organization in self.reader().organizations().await? {
-            let projected = self.project(&organization).await;
+            let projected = if Instant::now() < give_up {
+                self.project(&organization).await
+            } else {
+                Err(StoreError::Unavailable("there was no time left".to_owned()))
+            };
             swept.push(Swept { organization, projected });
         }
         Ok(swept)

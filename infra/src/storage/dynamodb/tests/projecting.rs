@@ -8,6 +8,7 @@ use crate::storage::histories::definition;
 use events::integration::{QuarantineCause, QuarantinedSkill, SkillsQuarantined};
 use events::skill::BindingDrafted;
 use events::{AgentId, Event, IntegrationKind, SkillId, Subject, SubjectKind};
+use std::time::{Duration, Instant};
 
 /// More than a transaction holds.
 const SKILLS: usize = 105;
@@ -255,13 +256,16 @@ async fn a_sweep_brings_every_organization_up_and_says_how_far_behind_each_was()
     }
     store.project(&"a".into()).await.expect("projects");
     backend.tamper(&"broken".into(), Tamper::Remove(Seq(1))).await;
-    let swept = store.sweep().await.expect("sweeps");
+    let in_a_minute = Instant::now() + Duration::from_secs(60);
+    let nobody = store.sweep(Instant::now()).await.expect("sweeps");
+    assert!(nobody.len() == 3 && nobody.iter().all(|it| it.projected.is_err()), "there is no time for any");
+    let swept = store.sweep(in_a_minute).await.expect("sweeps");
     let found: Vec<_> = swept
         .iter()
         .map(|it| (it.organization.as_str(), it.projected.as_ref().ok().map(Projected::behind)))
         .collect();
     assert_eq!(found, [("a", Some(0)), ("b", Some(3)), ("broken", None)]);
-    let again = store.sweep().await.expect("sweeps");
+    let again = store.sweep(in_a_minute).await.expect("sweeps");
     assert_eq!(again[1].projected.as_ref().map(Projected::behind), Ok(0));
 }
 

@@ -57,7 +57,7 @@ pub const VARIABLES: &[Variable] = &[
     },
 ];
 
-/// What a function on AWS is told beside that. The template sets all of them.
+/// What a function on AWS is told beside that. The template sets those without a default.
 pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
     Variable {
         name: "BINDERY_TABLES",

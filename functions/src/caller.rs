@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::endpoint::Endpoint;
-use crate::key_text;
+use crate::key_text::{self, Presented};
 use crate::problem::{Code, Problem};
 use crate::services::Services;
 use domain::Organization;
@@ -29,19 +29,24 @@ impl Services {
     /// # Errors
     /// 401 for everything that is wrong with the key, in the same words; 403 naming the scope.
     pub async fn authenticate(&self, headers: &HeaderMap, endpoint: &Endpoint) -> Result<Caller, Problem> {
-        let presented = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok())
-            .and_then(|text| text.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .and_then(|(_, text)| key_text::parse(text.trim()))
-            .ok_or_else(invalid)?;
+        let presented = presented(headers)?;
         let organization = self.organization_of(presented.key_id).await?.ok_or_else(invalid)?;
         let warm = if endpoint.is_live() { self.log.warm_state(&organization) } else { None };
         let state = match warm {
             Some(state) => state,
             None => self.log.state(&organization).await?,
         };
+        self.admit(&presented, state, endpoint).await
+    }
+
+    /// Judges a key on this state.
+    async fn admit(
+        &self,
+        presented: &Presented<'_>,
+        state: Arc<Organization>,
+        endpoint: &Endpoint,
+    ) -> Result<Caller, Problem> {
+        self.let_go_of_ended(&state);
         let (key_id, key) = state.keys.get_key_value(presented.key_id).ok_or_else(invalid)?;
         if !key.is_valid(clock::now()) || !matches(&*self.peppers, presented.secret, &key.secret_hash).await {
             return Err(invalid());
@@ -50,8 +55,26 @@ impl Services {
         if !key.has_scope(scope) {
             return Err(Problem::lacks_scope(scope, format!("this key lacks the scope {scope}")));
         }
-        let key_id = key_id.clone();
+        let (organization, key_id) = (state.id.clone(), key_id.clone());
         Ok(Caller { organization, key_id, state })
+    }
+
+    /// The same caller on the log's end, for what must not rely on memory.
+    ///
+    /// # Errors
+    /// 503 when the log cannot be reached; else as [`Services::authenticate`].
+    pub async fn authenticate_at_the_end(
+        &self,
+        caller: &Caller,
+        headers: &HeaderMap,
+        endpoint: &Endpoint,
+    ) -> Result<Caller, Problem> {
+        let head = self.log.head(&caller.organization).await?;
+        let state = self.log.state(&caller.organization).await?;
+        if state.head < head {
+            return Err(Problem::unavailable("the log could not be read to its end"));
+        }
+        self.admit(&presented(headers)?, state, endpoint).await
     }
 
     /// The same caller on the state of now; judged anew when anything changed since.
@@ -79,6 +102,16 @@ impl Services {
         }
         Ok(found)
     }
+}
+
+fn presented(headers: &HeaderMap) -> Result<Presented<'_>, Problem> {
+    headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|text| text.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .and_then(|(_, text)| key_text::parse(text.trim()))
+        .ok_or_else(invalid)
 }
 
 /// A key that was minted after a rotation of the pepper is what shows a warm process that there was one.

@@ -187,8 +187,9 @@ impl Function {
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };
     /// Waits for another function.
     pub const WAIT: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(25) };
-    /// Answers until the client leaves, or the platform's limit comes near.
-    pub const STREAM: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(900) };
+    /// Answers for about a minute; the client resumes. The platform lets a function go on, and bills it, when the
+    /// client of its stream has left, so this is what a client that left may cost.
+    pub const STREAM: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(120) };
     /// Talks to a customer's database for as long as the gateway waits.
     pub const DIAL: Function =
         Function { grants: &[Grant::Dial], memory_mb: 512, timeout: Duration::from_secs(28) };

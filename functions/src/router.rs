@@ -260,6 +260,7 @@ impl Context {
         while self.caller.state.head < position {
             // The live call may have been handed memory that is a few seconds old: the log itself is asked first.
             self.caller.state = self.services.log.state(&self.caller.organization).await?;
+            self.services.let_go_of_ended(&self.caller.state);
             if self.caller.state.head >= position {
                 break;
             }

@@ -7,7 +7,7 @@ use crate::rate::Rates;
 use domain::catalog::Catalog;
 use domain::integration::Discovery;
 use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
-use events::{IntegrationKind, KeyId, OrganizationId};
+use events::{IntegrationKind, KeyId, OrganizationId, Seq};
 use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
@@ -68,6 +68,8 @@ pub struct Services {
     pub streams: Keyed<OrganizationId>,
     pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
+    /// The head up to which ended connections were let go of.
+    pub(crate) let_go: RwLock<HashMap<OrganizationId, Seq>>,
 }
 
 /// Turns of one organization's decisions: whoever was overtaken waits in line instead of being overtaken again.
@@ -144,6 +146,7 @@ impl Services {
             cursor_key: keys.cursor_key,
             hash_key: keys.hash_key,
             organizations_by_key: Default::default(),
+            let_go: Default::default(),
             config,
         }
     }

@@ -2,9 +2,9 @@
 
 use crate::problem::{Code, Problem};
 use crate::services::Services;
-use domain::FieldError;
+use domain::{FieldError, Organization};
 use events::integration::{Endpoint, SslMode};
-use events::{IntegrationKind, OrganizationId};
+use events::{IntegrationKind, OrganizationId, Seq};
 use infra::databases::error::Fault;
 use infra::databases::pool::CredentialSource;
 use infra::databases::{Credentials, DatabaseError, tls};
@@ -176,6 +176,24 @@ impl Services {
         self.sealer.forget(&SealContext::credentials(organization, kind, through));
         if let Err(error) = self.credentials.shred(organization, kind, through).await {
             tracing::error!(%organization, %kind, %error, "old credentials could not be destroyed yet");
+        }
+    }
+
+    /// Closes connections and wipes data keys whose credentials this state has ended: whoever rotated them or
+    /// disconnected may have been another process. Costs one look at the head where nothing changed.
+    pub fn let_go_of_ended(&self, state: &Organization) {
+        let is_known = |head: Option<&Seq>| head.is_some_and(|head| *head >= state.head);
+        if is_known(self.let_go.read().expect("not poisoned").get(&state.id)) {
+            return;
+        }
+        for (kind, integration) in &state.integrations {
+            let ended = integration.ended_credentials();
+            self.pools.evict(&state.id, *kind, ended + 1);
+            self.sealer.forget(&SealContext::credentials(&state.id, *kind, ended));
+        }
+        let mut let_go = self.let_go.write().expect("not poisoned");
+        if !is_known(let_go.get(&state.id)) {
+            let_go.insert(state.id.clone(), state.head);
         }
     }
 

@@ -31,9 +31,24 @@ pub static ENDPOINT: Endpoint = Endpoint {
     handle: handler!(handle),
 };
 
-async fn handle(context: Context) -> Result<Reply, Problem> {
+async fn handle(mut context: Context) -> Result<Reply, Problem> {
     let started = Instant::now();
     let request: CallRequest = context.body()?;
+    loop {
+        if let Some(reply) = answer(&context, &request, started).await? {
+            return Ok(reply);
+        }
+        let Context { services, caller, headers, .. } = &context;
+        context.caller = services.authenticate_at_the_end(caller, headers, &ENDPOINT).await?;
+    }
+}
+
+/// None when the log has moved on from the caller's state.
+async fn answer(
+    context: &Context,
+    request: &CallRequest,
+    started: Instant,
+) -> Result<Option<Reply>, Problem> {
     let state = context.caller.state.clone();
     let (agent_id, agent) = state.agent(context.path("agentId"))?;
     let (skill_id, skill, definition, version) = if request.draft_mode {
@@ -57,5 +72,5 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         (live.skill_id, live.skill, live.definition, Some(live.version))
     };
     let run = Run { skill_id, skill, definition, version };
-    run.answer(&context, &state, &request, started).await
+    run.answer(context, &state, request, started).await
 }

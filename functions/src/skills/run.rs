@@ -21,7 +21,8 @@ pub struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Judges, runs and answers.
+    /// Judges, runs and answers. None when a write was judged on a state that is not the log's end: nothing was sent,
+    /// and caller and skill are to be judged anew.
     ///
     /// # Errors
     /// 422 for an idempotency key that came with other arguments; 503 when our own store or key service fails
@@ -32,7 +33,7 @@ impl Run<'_> {
         state: &Organization,
         request: &CallRequest,
         started: Instant,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Option<Reply>, Problem> {
         let definition = self.definition;
         let body = |answer: &Answer| {
             let columns = &definition.statement.columns;
@@ -41,7 +42,7 @@ impl Run<'_> {
         };
         let binds = match bind(definition, request) {
             Ok(binds) => binds,
-            Err(answer) => return Ok(body(&answer)),
+            Err(answer) => return Ok(Some(body(&answer))),
         };
         let deadline = request.context.deadline(started);
         let is_write = definition.statement.action.is_write();
@@ -49,15 +50,20 @@ impl Run<'_> {
             let repeats = Repeats::of(context, self.skill_id, definition, &binds, request)?;
             match repeats.known(&context.services).await? {
                 Known::New => {}
-                Known::Answered(reply) => return Ok(reply),
-                Known::Other(answer) => return Ok(body(&answer)),
+                Known::Answered(reply) => return Ok(Some(reply)),
+                Known::Other(answer) => return Ok(Some(body(&answer))),
+            }
+            // Reads live with what memory knows; a key that was revoked or a skill that was blocked a moment ago does
+            // not write, and nothing does while the log is down.
+            if context.services.log.head(&state.id).await? != state.head {
+                return Ok(None);
             }
             Some(repeats)
         } else {
             None
         };
         if let Err(answer) = judge(state, self.skill, definition, &binds, request) {
-            return Ok(body(&answer));
+            return Ok(Some(body(&answer)));
         }
         let services = &context.services;
         let run = async || {
@@ -71,19 +77,16 @@ impl Run<'_> {
                 Err(answer) => *answer,
             }
         };
-        match repeats {
+        let reply = match repeats {
             // Boxed, so that a read is not moved with room for a write.
             Some(repeats) if repeats.is_repeatable() => {
                 Box::pin(repeats.once(services, deadline, run, body)).await
             }
-            unkept => {
-                // A write that nothing is kept of asks nobody before it runs: it may not run while the log is down.
-                if unkept.is_some() {
-                    services.log.head(&state.id).await?;
-                }
+            Some(_) | None => {
                 let answer = run().await;
                 answer.our_fault().map_or_else(|| Ok(body(&answer)), Err)
             }
-        }
+        };
+        reply.map(Some)
     }
 }

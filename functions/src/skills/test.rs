@@ -30,12 +30,18 @@ pub static ENDPOINT: Endpoint = Endpoint {
     handle: handler!(handle),
 };
 
-async fn handle(context: Context) -> Result<Reply, Problem> {
+async fn handle(mut context: Context) -> Result<Reply, Problem> {
     let started = Instant::now();
     let request: CallRequest = context.body()?;
-    let state = &context.caller.state;
-    let (agent_id, _) = state.agent(context.path("agentId"))?;
-    let (skill_id, skill) = state.skill(agent_id, context.path("skillId"))?;
-    let run = Run { skill_id, skill, definition: skill.draft(), version: None };
-    run.answer(&context, state, &request, started).await
+    loop {
+        let state = &context.caller.state;
+        let (agent_id, _) = state.agent(context.path("agentId"))?;
+        let (skill_id, skill) = state.skill(agent_id, context.path("skillId"))?;
+        let run = Run { skill_id, skill, definition: skill.draft(), version: None };
+        if let Some(reply) = run.answer(&context, state, &request, started).await? {
+            return Ok(reply);
+        }
+        let Context { services, caller, headers, .. } = &context;
+        context.caller = services.authenticate_at_the_end(caller, headers, &ENDPOINT).await?;
+    }
 }

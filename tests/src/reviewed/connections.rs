@@ -1,17 +1,19 @@
 //! Connecting and disconnecting at the same time, and being cut off in between.
 
 use super::broken::beside;
-use super::connecting;
+use super::{agent_with_read, call, connecting, known_phone};
 use crate::engines::postgres;
 use crate::site::Site;
 use async_trait::async_trait;
 use events::{IntegrationKind, OrganizationId};
-use infra::sealing::{SealContext, Sealed, Sealer};
+use infra::sealing::{SealContext, SealError, Sealed, Sealer};
 use infra::storage::{CredentialStore, StoreError};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use zeroize::Zeroizing;
 
 const KIND: IntegrationKind = IntegrationKind::Postgres;
 
@@ -145,6 +147,59 @@ async fn a_rotation_that_was_cut_off_is_finished_at_the_next_start_and_the_curre
     let site = site.restarted(&[]).await;
     assert_eq!(sealed_versions(&site).await, [2]);
     site.http.post("/integrations/postgres/discover", json!({})).await.data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_process_disconnected_is_let_go_of_with_the_next_request() {
+    let (site, engine) = (Site::start().await, postgres());
+    let database = engine.clinic();
+    site.connect(&site.http, engine, &database).await;
+    let (agent, _) = agent_with_read(&site, engine).await;
+    let forgotten = Arc::new(Mutex::new(Vec::new()));
+    let other = beside(&site, |services| {
+        services.sealer =
+            Arc::new(Remembers { sealer: services.sealer.clone(), forgotten: forgotten.clone() });
+    })
+    .await;
+    let found = call(&other, &agent, "find_patient", known_phone()).await;
+    assert_eq!(found.data()["outcome"], "ok", "{}", found.text);
+    let connections = || {
+        let sql = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = '{database}' AND application_name = 'bindery'"
+        );
+        engine.admin_sql(&database, &sql).trim().to_owned()
+    };
+    assert_eq!(connections(), "1", "the pool of the process that called");
+    site.http.delete("/integrations/postgres").await.data();
+    assert!(!forgotten.lock().expect("not poisoned").contains(&1), "nobody told the other process");
+    other.get("/agents").await.data();
+    assert!(forgotten.lock().expect("not poisoned").contains(&1));
+    let started = Instant::now();
+    while connections() != "0" {
+        assert!(started.elapsed() < Duration::from_secs(2), "the connection stays");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Remembers up to which versions of credentials it was told to forget.
+struct Remembers {
+    sealer: Arc<dyn Sealer>,
+    forgotten: Arc<Mutex<Vec<u32>>>,
+}
+
+#[async_trait]
+impl Sealer for Remembers {
+    async fn seal(&self, context: &SealContext, plain: &[u8]) -> Result<Sealed, SealError> {
+        self.sealer.seal(context, plain).await
+    }
+
+    async fn open(&self, context: &SealContext, sealed: &Sealed) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        self.sealer.open(context, sealed).await
+    }
+
+    fn forget(&self, context: &SealContext) {
+        self.forgotten.lock().expect("not poisoned").push(context.version);
+    }
 }
 
 /// As a connect puts them, before what it was for is destroyed.

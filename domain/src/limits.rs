@@ -107,9 +107,11 @@ pub const DATA_KEY_KEPT: Duration = Duration::from_secs(300);
 pub const DATA_KEYS_MAX: usize = 1000;
 /// A secret of Secrets Manager is read again no sooner than this: wrong API keys must not hammer it.
 pub const SECRETS_REREAD: Duration = Duration::from_secs(60);
-/// Without a sign of life for this long a discovery was given up: its worker died, or never began. A worker gives one
-/// several times in that time.
+/// Without a sign of life for this long a discovery was given up: its worker died. A worker gives one several times in
+/// that time.
 pub const DISCOVERY_LEASE: Duration = Duration::from_secs(60);
+/// How long a discovery waits for a worker behind others before it is given up.
+pub const DISCOVERY_QUEUED: Duration = Duration::from_secs(15 * 60);
 /// How long a discovery's result can be asked for.
 pub const DISCOVERY_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Bytes of an artefact that DynamoDB holds; larger ones go to S3.

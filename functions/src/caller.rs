@@ -34,6 +34,7 @@ impl Services {
         let warm = if endpoint.is_live() { self.log.warm_state(&organization) } else { None };
         let state = match warm {
             Some(state) => state,
+            None if endpoint.is_live() => self.log.state_or_trusted(&organization).await?,
             None => self.log.state(&organization).await?,
         };
         self.admit(&presented, state, endpoint).await

@@ -85,6 +85,13 @@ impl EventLog for Granted<dyn EventLog> {
         self.port.state(organization).await
     }
 
+    async fn state_or_trusted(
+        &self,
+        organization: &OrganizationId,
+    ) -> Result<Arc<domain::Organization>, StoreError> {
+        self.port.state_or_trusted(organization).await
+    }
+
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<domain::Organization>> {
         self.port.warm_state(organization)
     }

@@ -115,9 +115,17 @@ pub trait EventLog: Send + Sync {
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError>;
 
     /// The state at the head. SQLite's is in memory: this process's own commits at once, another's within a second.
-    /// DynamoDB's is confirmed by one read on every call; while the log is silent, memory stands for it up to
-    /// [`domain::limits::HEAD_TRUSTED`].
+    /// DynamoDB's is confirmed by one read on every call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] when the head cannot be confirmed: nothing is decided on memory.
     async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError>;
+
+    /// The same, but while the log is silent, memory stands for it up to [`domain::limits::HEAD_TRUSTED`]. For the
+    /// live call alone: a caller is on the phone.
+    async fn state_or_trusted(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
+        self.state(organization).await
+    }
 
     /// The state if it is in memory and was confirmed lately: what the live call uses, without waiting.
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>>;
@@ -245,7 +253,15 @@ pub trait DiscoveryStore: Send + Sync {
         kind: IntegrationKind,
         id: &str,
     ) -> Result<Option<DiscoveryJob>, StoreError>;
-    /// A sign of life. False when the job has ended already, or was given up.
+    /// For the worker: the job as long as it may be run, however long ago its last sign of life was. None when it was
+    /// given up or is unknown.
+    async fn to_run(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        id: &str,
+    ) -> Result<Option<DiscoveryJob>, StoreError>;
+    /// A sign of life; the first one says that a worker has begun. False when the job has ended already, or was given up.
     async fn advance(&self, job: &DiscoveryJob, tables: u64) -> Result<bool, StoreError>;
     /// Ends it, once.
     async fn end(&self, job: &DiscoveryJob, answer: serde_json::Value) -> Result<(), StoreError>;

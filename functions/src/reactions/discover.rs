@@ -50,7 +50,7 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
         // What else is in the table wakes nobody.
         let Some((organization, kind, id)) = asked(&record) else { continue };
         let store = woken.aws.discoveries.as_ref();
-        let done = match store.get(&organization, kind, id).await {
+        let done = match store.to_run(&organization, kind, id).await {
             // It has ended and expired, or was given up.
             Ok(None) => Ok(false),
             Ok(Some(job)) => carry_out(&woken.aws.services, store, &job).await,

@@ -19,8 +19,9 @@ use infra::storage::{AnswerSlot, AnswerState, Begun, Voided};
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-/// How often a repetition looks whether the first try has finished.
+/// Between the first two looks of a repetition whether the first try has finished; then twice as long each time.
 const POLL: Duration = Duration::from_millis(25);
+const POLL_MAX: Duration = Duration::from_millis(400);
 
 /// Slots of live writes: one that a process left running when it died is in doubt.
 pub const CALL_PREFIX: &str = "call:";
@@ -128,20 +129,32 @@ impl Repeats {
         if let Some(slot) = self.slots.first() {
             idempotency::prepare(services, slot).await?;
         }
+        let begin = || services.answers.begin(&self.slots, clock::now());
+        let mut begun = begin().await?;
+        let mut pause = POLL;
         loop {
-            match services.answers.begin(&self.slots, clock::now()).await? {
+            begun = match begun {
                 Begun::Fresh => break,
-                Begun::Running if Instant::now() + POLL < deadline => tokio::time::sleep(POLL).await,
+                Begun::Running if Instant::now() + POLL < deadline => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    tokio::time::sleep(pause.min(left)).await;
+                    pause = (pause * 2).min(POLL_MAX);
+                    // To begin is a transaction, which would stand in the way of the one that finishes.
+                    match services.answers.peek(&self.slots, clock::now()).await? {
+                        Begun::Fresh => begin().await?,
+                        known => known,
+                    }
+                }
                 Begun::Running => {
                     let say = "I am still working on that, one moment please.";
                     return Ok(body(&Answer::new(Outcome::Unavailable, "still_running", say)));
                 }
-                begun => match self.judge(services, begun).await? {
-                    Known::New => {}
+                known => match self.judge(services, known).await? {
+                    Known::New => begin().await?,
                     Known::Answered(reply) => return Ok(reply),
                     Known::Other(answer) => return Ok(body(&answer)),
                 },
-            }
+            };
         }
         // A defect of ours in the middle of a write leaves it in doubt, like a lost connection does.
         let answer = AssertUnwindSafe(run()).catch_unwind().await.unwrap_or_else(|_| Answer::in_doubt());
@@ -200,3 +213,7 @@ fn row_of(definition: &Definition, binds: &[Bound]) -> Option<String> {
         (Action::Read | Action::Insert | Action::Update, _, _) => None,
     }
 }
+
+#[cfg(test)]
+#[path = "repeats_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 use data_keys::DataKeys;
+use domain::limits::{AWS_OPERATION_TIMEOUT, STATEMENT_TIMEOUT};
 use events::OrganizationId;
 use jiff::Timestamp;
 use std::collections::HashMap;
@@ -25,6 +26,10 @@ const WRAPPED_MAX: usize = 6144;
 /// A key that is kept for sealing is renewed this long before its time is over, so that a write that was let through
 /// can keep its answer: longer than any statement may run.
 const SPARE: Duration = Duration::from_secs(30);
+
+/// While KMS is down, a write is let through with no less than this left of its key's time: its slot is taken, its
+/// statement runs, and then its answer is sealed.
+const SPARE_WITHOUT_KMS: Duration = STATEMENT_TIMEOUT.saturating_add(AWS_OPERATION_TIMEOUT.saturating_mul(2));
 
 /// Ids, ARNs or aliases of the KMS keys.
 ///
@@ -205,8 +210,7 @@ impl Sealer for KmsSealer {
             Purpose::IdempotentAnswer if self.sealing.lasts(&bound, SPARE) => Ok(()),
             Purpose::IdempotentAnswer => match self.renew(&bound).await {
                 Ok(_) => Ok(()),
-                // What is left of its time is better than nothing.
-                Err(_) if self.sealing.lasts(&bound, Duration::ZERO) => Ok(()),
+                Err(_) if self.sealing.lasts(&bound, SPARE_WITHOUT_KMS) => Ok(()),
                 Err(error) => Err(error),
             },
         }

@@ -30,7 +30,9 @@ use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use domain::Organization;
-use domain::limits::{AWS_BACKOFF, AWS_OPERATION_TIMEOUT, DISCOVERY_LEASE, HEAD_FRESH, HEAD_TRUSTED};
+use domain::limits::{
+    AWS_BACKOFF, AWS_OPERATION_TIMEOUT, DISCOVERY_LEASE, DISCOVERY_QUEUED, HEAD_FRESH, HEAD_TRUSTED,
+};
 use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
 use memory::Memory;
 use reader::Reader;
@@ -45,8 +47,9 @@ pub struct DynamoStore {
     names: Names,
     /// Tells this process's running answers from those that another one left behind.
     process: String,
-    /// A running answer whose process gave no sign for this long was left behind.
+    /// An answer that is running for longer than this was left behind.
     lease: Duration,
+    attempts: answers::Attempts,
     patience: Patience,
     memory: Memory,
 }
@@ -64,6 +67,8 @@ struct Patience {
     trusted: Duration,
     /// A discovery without a sign of life for this long was given up.
     discovery: Duration,
+    /// The same for one that no worker has begun yet.
+    queue: Duration,
 }
 
 impl Default for Patience {
@@ -74,12 +79,14 @@ impl Default for Patience {
             fresh: HEAD_FRESH,
             trusted: HEAD_TRUSTED,
             discovery: DISCOVERY_LEASE,
+            queue: DISCOVERY_QUEUED,
         }
     }
 }
 
-/// A function runs for 15 minutes at most: what it began and did not end by then, nobody will end.
-const LEASE: Duration = Duration::from_secs(15 * 60);
+/// Whoever holds a slot is a function behind the gateway, which ends it within 28 s. Twice that, for clocks that
+/// differ: what was not ended by then, nobody will end.
+const LEASE: Duration = Duration::from_secs(60);
 
 impl DynamoStore {
     /// Sends nothing: a function that starts cold pays for no round trip that its request does not need.
@@ -101,6 +108,7 @@ impl DynamoStore {
             names,
             process: uuid::Uuid::new_v4().simple().to_string(),
             lease: LEASE,
+            attempts: answers::Attempts::default(),
             patience,
             memory: Memory::default(),
         }
@@ -152,7 +160,11 @@ impl EventLog for DynamoStore {
     }
 
     async fn state(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
-        self.state_at_head(organization).await
+        self.confirmed(organization).await.map(|tip| tip.state)
+    }
+
+    async fn state_or_trusted(&self, organization: &OrganizationId) -> Result<Arc<Organization>, StoreError> {
+        self.state_or_memory(organization).await
     }
 
     fn warm_state(&self, organization: &OrganizationId) -> Option<Arc<Organization>> {

@@ -4,7 +4,10 @@
 //! write run twice. Answers get theirs when they are finished; until it is deleted, an answer whose time is over is as
 //! good as none.
 
+mod attempts;
 mod running;
+
+pub use attempts::Attempts;
 
 use super::DynamoStore;
 use super::append::TRANSACTION_ITEMS;
@@ -23,6 +26,8 @@ use jiff::Timestamp;
 
 const BODY_HASH: &str = "body_hash";
 const STATE: &str = "state";
+/// What the attempt that took it is named by.
+const ATTEMPT: &str = "attempt";
 /// The process that runs it.
 const OWNER: &str = "owner";
 /// The second at which its time is over, once it is finished.
@@ -48,33 +53,14 @@ fn name(state: AnswerState) -> &'static str {
 #[async_trait]
 impl AnswerStore for DynamoStore {
     async fn peek(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
-        let items = try_join_all(slots.iter().map(|slot| self.slot(slot))).await?;
-        let there = slots.iter().zip(&items).filter_map(|(slot, item)| Some((slot, item.as_ref()?)));
-        for (slot, item) in there {
-            if !is_over(item, now)? {
-                return found(item, slot);
-            }
-        }
-        Ok(Begun::Fresh)
+        Self::known(slots, &self.slots(slots).await?, now)
     }
 
     async fn begin(&self, slots: &[AnswerSlot], now: Timestamp) -> Result<Begun, StoreError> {
         if slots.is_empty() {
             return Ok(Begun::Fresh);
         }
-        for _ in 0..LOOKS {
-            let taken = slots.iter().map(|slot| self.take(slot, now)).collect::<Result<_, Failure>>()?;
-            match self.transact(taken).await {
-                Ok(()) => return Ok(Begun::Fresh),
-                Err(Failure::Cancelled(_)) => {}
-                Err(failure) => return Err(failure.into()),
-            }
-            let begun = self.peek(slots, now).await?;
-            if begun != Begun::Fresh {
-                return Ok(begun);
-            }
-        }
-        Err(contended())
+        self.begin_slots(slots, now).await
     }
 
     /// What is voided goes in the same transaction, as far as a transaction reaches: 100 items. What is beyond goes
@@ -110,7 +96,10 @@ impl AnswerStore for DynamoStore {
                 return Ok(());
             }
             match self.transact(all).await {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    self.attempts.forget(answers.iter().map(|(slot, _)| slot));
+                    return Ok(());
+                }
                 Err(Failure::Cancelled(reasons)) if reasons.iter().take(answers.len()).all(is_fine) => {}
                 Err(Failure::Cancelled(_)) => {
                     let reason = "nobody has begun this answer, or it is finished";
@@ -126,9 +115,13 @@ impl AnswerStore for DynamoStore {
         if slots.is_empty() {
             return Ok(());
         }
-        let all = slots.iter().map(|slot| self.give_back(slot)).collect::<Result<Vec<_>, Failure>>()?;
+        let all = slots.iter().map(|slot| self.give_back(slot, self.attempts.of(slot).as_deref()));
+        let all = all.collect::<Result<Vec<_>, Failure>>()?;
         match self.transact(all.clone()).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                self.attempts.forget(slots);
+                return Ok(());
+            }
             Err(Failure::Cancelled(_)) => {}
             Err(failure) => return Err(failure.into()),
         }
@@ -139,6 +132,7 @@ impl AnswerStore for DynamoStore {
                 Err(failure) => return Err(failure.into()),
             }
         }
+        self.attempts.forget(slots);
         Ok(())
     }
 
@@ -180,15 +174,33 @@ impl DynamoStore {
         self.names.table(TableName::Answers)
     }
 
-    async fn slot(&self, slot: &AnswerSlot) -> Result<Option<Item>, StoreError> {
-        items::get(&self.client, &self.answers(), slot.organization.as_str(), &slot.key).await
+    async fn slots(&self, slots: &[AnswerSlot]) -> Result<Vec<Option<Item>>, StoreError> {
+        let table = self.answers();
+        let get = |slot: &AnswerSlot| {
+            let (organization, key) = (slot.organization.clone(), slot.key.clone());
+            let table = &table;
+            async move { items::get(&self.client, table, organization.as_str(), &key).await }
+        };
+        try_join_all(slots.iter().map(get)).await
     }
 
-    fn take(&self, slot: &AnswerSlot, now: Timestamp) -> Result<TransactWriteItem, Failure> {
+    /// What is known of the first of these slots that is there.
+    fn known(slots: &[AnswerSlot], items: &[Option<Item>], now: Timestamp) -> Result<Begun, StoreError> {
+        let there = slots.iter().zip(items).filter_map(|(slot, item)| Some((slot, item.as_ref()?)));
+        for (slot, item) in there {
+            if !is_over(item, now)? {
+                return found(item, slot);
+            }
+        }
+        Ok(Begun::Fresh)
+    }
+
+    fn take(&self, slot: &AnswerSlot, attempt: &str, now: Timestamp) -> Result<TransactWriteItem, Failure> {
         let kept = i64::try_from(IDEMPOTENCY_KEPT.as_secs()).unwrap_or(i64::MAX);
         let attributes = [
             (BODY_HASH, text(&slot.body_hash)),
             (STATE, text(STATE_RUNNING)),
+            (ATTEMPT, text(attempt)),
             (OWNER, text(&self.process)),
             (UNTIL, number(now.as_second().saturating_add(kept))),
             (RUNNING.partition, text(running::shard(&slot.key))),
@@ -219,13 +231,14 @@ impl DynamoStore {
             AnswerState::Done => ", #expires = #until",
             AnswerState::InDoubt => "",
         };
+        let attempt = self.attempts.of(slot);
         let mut update = Update::builder()
             .table_name(self.answers())
             .set_key(Some(items::key(slot.organization.as_str(), &slot.key)))
             .update_expression(format!(
                 "SET #state = :state, #wrapped_key = :wrapped_key, #body = :body{expires} REMOVE #running"
             ))
-            .condition_expression("#body_hash = :body_hash AND #state <> :done")
+            .condition_expression(unfinished(attempt.as_deref()))
             .expression_attribute_names("#state", STATE)
             .expression_attribute_names("#wrapped_key", WRAPPED_KEY)
             .expression_attribute_names("#body", BODY)
@@ -241,21 +254,29 @@ impl DynamoStore {
                 .expression_attribute_names("#expires", EXPIRES)
                 .expression_attribute_names("#until", UNTIL);
         }
+        if let Some(attempt) = attempt {
+            update = update
+                .expression_attribute_names("#attempt", ATTEMPT)
+                .expression_attribute_values(":attempt", text(attempt));
+        }
         Ok(TransactWriteItem::builder().update(update.build().map_err(unbuilt)?).build())
     }
 
-    fn give_back(&self, slot: &AnswerSlot) -> Result<TransactWriteItem, Failure> {
-        let delete = Delete::builder()
+    fn give_back(&self, slot: &AnswerSlot, attempt: Option<&str>) -> Result<TransactWriteItem, Failure> {
+        let mut delete = Delete::builder()
             .table_name(self.answers())
             .set_key(Some(items::key(slot.organization.as_str(), &slot.key)))
-            .condition_expression("#body_hash = :body_hash AND #state <> :done")
+            .condition_expression(unfinished(attempt))
             .expression_attribute_names("#body_hash", BODY_HASH)
             .expression_attribute_names("#state", STATE)
             .expression_attribute_values(":body_hash", text(&slot.body_hash))
-            .expression_attribute_values(":done", text(STATE_DONE))
-            .build()
-            .map_err(unbuilt)?;
-        Ok(TransactWriteItem::builder().delete(delete).build())
+            .expression_attribute_values(":done", text(STATE_DONE));
+        if let Some(attempt) = attempt {
+            delete = delete
+                .expression_attribute_names("#attempt", ATTEMPT)
+                .expression_attribute_values(":attempt", text(attempt));
+        }
+        Ok(TransactWriteItem::builder().delete(delete.build().map_err(unbuilt)?).build())
     }
 
     /// The deletion of every finished answer that is voided.
@@ -290,6 +311,14 @@ impl DynamoStore {
             .build()
             .map_err(unbuilt)?;
         Ok(TransactWriteItem::builder().delete(delete).build())
+    }
+}
+
+/// That a slot is not finished, and where it is known, that it is still this attempt that has it.
+fn unfinished(attempt: Option<&str>) -> &'static str {
+    match attempt {
+        Some(_) => "#body_hash = :body_hash AND #state <> :done AND #attempt = :attempt",
+        None => "#body_hash = :body_hash AND #state <> :done",
     }
 }
 

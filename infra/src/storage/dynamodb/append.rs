@@ -87,11 +87,18 @@ impl DynamoStore {
                         return Err(foreign_key(key));
                     }
                     let now = self.confirmed(&organization).await?;
-                    if now.head == tip.head && reasons.first() == Some(&Reason::Condition) {
-                        // The commit's place is taken by one that HEAD does not know.
-                        let seq = Seq(tip.head.seq.0 + 1);
-                        let reason = "a commit stands behind the head".to_owned();
-                        return Err(StoreError::Corrupt { seq, reason }.into());
+                    if now.head == tip.head {
+                        // HEAD's own condition held, so no other append was under way.
+                        let stands = reasons.get(1) == Some(&Reason::Fine);
+                        if stands && reasons.first() == Some(&Reason::Condition) {
+                            // The commit's place is taken by one that HEAD does not know.
+                            let seq = Seq(tip.head.seq.0 + 1);
+                            let reason = "a commit stands behind the head".to_owned();
+                            return Err(StoreError::Corrupt { seq, reason }.into());
+                        }
+                        // Another transaction is being applied: its items are seen one by one.
+                        tokio::time::sleep(backoff(self.patience.backoff, attempts.failed)).await;
+                        attempts.failed += 1;
                     }
                     if attempts.started.elapsed() > CONTENDED {
                         let reason = "too many others append at the same time".to_owned();
@@ -140,12 +147,29 @@ impl DynamoStore {
         let before =
             command.first.0.checked_sub(1).ok_or_else(|| missing("a command is remembered there"))?;
         let count = usize::try_from(command.last.0.saturating_sub(before)).unwrap_or(usize::MAX);
-        let state = self.at_least(organization, command.last).await?;
-        let events = replay::events(&mut self.reader(), organization, Seq(before), count).await?;
-        if events.last().map(|event| event.hash) != Some(command.hash) {
-            return Err(missing("the commit of a remembered command is missing or another"));
+        let is_young = self.is_young(command.recorded_at);
+        let give_up = Instant::now() + self.patience.operation;
+        let mut looks = 0;
+        loop {
+            // Plain reads see a transaction's items one by one: the command's may be the first.
+            let state = self.at_least(organization, command.last).await?;
+            if state.head >= command.last {
+                let events = replay::events(&mut self.reader(), organization, Seq(before), count).await?;
+                if events.last().map(|event| event.hash) == Some(command.hash) {
+                    return Ok(Committed { events, replayed: true, state });
+                }
+            }
+            if !is_young {
+                return Err(missing("the commit of a remembered command is missing or another"));
+            }
+            let wait = backoff(self.patience.backoff, looks);
+            if Instant::now() + wait > give_up {
+                let reason = "a commit is not to be seen yet as a whole".to_owned();
+                return Err(StoreError::Unavailable(reason));
+            }
+            tokio::time::sleep(wait).await;
+            looks += 1;
         }
-        Ok(Committed { events, replayed: true, state })
     }
 
     async fn send(&self, head: &Head, command: &CommandId, prepared: &Prepared) -> Result<(), Failure> {

@@ -21,10 +21,12 @@ const JOB: &str = "job";
 const STATE: &str = "state";
 const TABLES: &str = "tables";
 const ANSWER: &str = "answer";
-/// The last sign of life.
+/// When it was asked for, then the last sign of life.
 const ALIVE: &str = "alive";
 const EXPIRES: &str = "expires";
 
+/// No worker has begun it yet.
+const QUEUED: &str = "queued";
 const RUNNING: &str = "running";
 const ENDED: &str = "ended";
 const GIVEN_UP: &str = "given_up";
@@ -60,7 +62,7 @@ impl DiscoveryStore for DynamoStore {
         Err(StoreError::Unavailable("others start and end this discovery too often".to_owned()))
     }
 
-    /// None for a job that was given up, or whose worker gave no sign of life for too long: nobody ends it any more.
+    /// None for a job that was given up, or that waited for a worker or for its next sign of life for too long.
     async fn get(
         &self,
         organization: &OrganizationId,
@@ -77,9 +79,22 @@ impl DiscoveryStore for DynamoStore {
         if there { read(&item, organization, kind).map(Some) } else { Ok(None) }
     }
 
+    async fn to_run(
+        &self,
+        organization: &OrganizationId,
+        kind: IntegrationKind,
+        id: &str,
+    ) -> Result<Option<DiscoveryJob>, StoreError> {
+        match self.job(organization, kind, id).await? {
+            Some(item) if get_text(&item, STATE)? != GIVEN_UP => read(&item, organization, kind).map(Some),
+            Some(_) | None => Ok(None),
+        }
+    }
+
     async fn advance(&self, job: &DiscoveryJob, tables: u64) -> Result<bool, StoreError> {
-        let update = [(TABLES, number(tables)), (ALIVE, microseconds(Timestamp::now()))];
-        self.change(job, "SET #tables = :tables, #alive = :alive", update).await
+        let now = microseconds(Timestamp::now());
+        let update = [(STATE, text(RUNNING)), (TABLES, number(tables)), (ALIVE, now)];
+        self.change(job, "SET #state = :state, #tables = :tables, #alive = :alive", update).await
     }
 
     /// What ended or was given up before stays as it is.
@@ -104,8 +119,13 @@ impl DynamoStore {
     }
 
     fn is_alive(&self, item: &Item, now: Timestamp) -> Result<bool, StoreError> {
-        let lease = SignedDuration::try_from(self.patience.discovery).unwrap_or(SignedDuration::MAX);
-        Ok(get_text(item, STATE)? == RUNNING && now.duration_since(get_instant(item, ALIVE)?) < lease)
+        let patience = match get_text(item, STATE)? {
+            QUEUED => self.patience.queue,
+            RUNNING => self.patience.discovery,
+            _ => return Ok(false),
+        };
+        let patience = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
+        Ok(now.duration_since(get_instant(item, ALIVE)?) < patience)
     }
 
     /// Puts the job in the place where `named` is. A former one that still ran, but gave no sign of life, is given up
@@ -140,16 +160,17 @@ impl DynamoStore {
         for put in [fresh, pointer] {
             all.push(TransactWriteItem::builder().put(put.build().map_err(unbuilt)?).build());
         }
-        if let Some(former) = former.filter(|it| get_text(it, STATE) == Ok(RUNNING)) {
+        let unended = |it: &&Item| matches!(get_text(it, STATE), Ok(QUEUED | RUNNING));
+        if let Some(former) = former.filter(unended) {
             let update = Update::builder()
                 .table_name(self.discoveries())
                 .set_key(Some(items::key(partition, get_text(former, SORT)?)))
                 .update_expression("SET #state = :given_up")
-                .condition_expression("#state = :running AND #alive = :alive")
+                .condition_expression("#state = :former AND #alive = :alive")
                 .expression_attribute_names("#state", STATE)
                 .expression_attribute_names("#alive", ALIVE)
                 .expression_attribute_values(":given_up", text(GIVEN_UP))
-                .expression_attribute_values(":running", text(RUNNING))
+                .expression_attribute_values(":former", text(get_text(former, STATE)?))
                 .expression_attribute_values(":alive", microseconds(get_instant(former, ALIVE)?))
                 .build()
                 .map_err(unbuilt)?;
@@ -158,7 +179,7 @@ impl DynamoStore {
         Ok(all)
     }
 
-    /// Changes a job that runs. False when it does not.
+    /// Changes a job that is queued or runs. False when it does not.
     async fn change<const N: usize>(
         &self,
         job: &DiscoveryJob,
@@ -171,8 +192,9 @@ impl DynamoStore {
             .table_name(self.discoveries())
             .set_key(Some(items::key(job.organization.as_str(), &item_of(job.kind, &job.id))))
             .update_expression(expression)
-            .condition_expression("#state = :running")
+            .condition_expression("#state IN (:queued, :running)")
             .expression_attribute_names("#state", STATE)
+            .expression_attribute_values(":queued", text(QUEUED))
             .expression_attribute_values(":running", text(RUNNING));
         for (name, value) in attributes {
             update = update
@@ -219,7 +241,7 @@ fn written(job: &DiscoveryJob, now: Timestamp, expires: AttributeValue) -> Item 
         DiscoveryProgress::Running { tables } => (*tables, None),
         DiscoveryProgress::Ended { answer } => (0, Some(answer)),
     };
-    let state = if answer.is_some() { ENDED } else { RUNNING };
+    let state = if answer.is_some() { ENDED } else { QUEUED };
     let mut item = items::item(
         job.organization.as_str(),
         &item_of(job.kind, &job.id),

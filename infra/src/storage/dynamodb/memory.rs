@@ -46,14 +46,14 @@ struct Known {
     tip: Tip,
     /// Before the question was sent whose answer was this head.
     confirmed: Moment,
+    /// When the log last failed to answer for it, since it last did.
+    silent: Option<Moment>,
 }
 
 #[derive(Default)]
 pub struct Memory {
     organizations: Mutex<HashMap<OrganizationId, Known>>,
     turns: Mutex<HashMap<OrganizationId, Arc<tokio::sync::Mutex<()>>>>,
-    /// When the log last failed to answer, since it last did.
-    silent: Mutex<Option<Moment>>,
 }
 
 impl Memory {
@@ -75,13 +75,14 @@ impl Memory {
         }
         let mut organizations = locked(&self.organizations);
         match organizations.get_mut(&tip.state.id) {
-            Some(known) if known.tip.head.seq > tip.head.seq => {}
+            Some(known) if known.tip.head.seq > tip.head.seq => known.silent = None,
             Some(known) => {
                 let confirmed = confirmed.later(known.confirmed);
-                *known = Known { tip: tip.clone(), confirmed };
+                *known = Known { tip: tip.clone(), confirmed, silent: None };
             }
             None => {
-                organizations.insert(tip.state.id.clone(), Known { tip: tip.clone(), confirmed });
+                let known = Known { tip: tip.clone(), confirmed, silent: None };
+                organizations.insert(tip.state.id.clone(), known);
             }
         }
     }
@@ -99,17 +100,16 @@ impl Memory {
         turns.entry(organization.clone()).or_default().clone()
     }
 
-    pub fn log_answered(&self) {
-        *locked(&self.silent) = None;
+    pub fn log_failed(&self, organization: &OrganizationId) {
+        if let Some(known) = locked(&self.organizations).get_mut(organization) {
+            known.silent = Some(Moment::now());
+        }
     }
 
-    pub fn log_failed(&self) {
-        *locked(&self.silent) = Some(Moment::now());
-    }
-
-    /// The log failed to answer within this time and has not answered since.
-    pub fn log_silent_within(&self, age: Duration) -> bool {
-        locked(&self.silent).is_some_and(|failed| failed.age() <= age)
+    /// The log failed to answer for this organization within this time and has not answered since.
+    pub fn log_silent_within(&self, organization: &OrganizationId, age: Duration) -> bool {
+        let organizations = locked(&self.organizations);
+        organizations.get(organization).and_then(|known| known.silent).is_some_and(|it| it.age() <= age)
     }
 }
 

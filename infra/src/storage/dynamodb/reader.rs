@@ -8,7 +8,9 @@ use crate::storage::replay::Rows;
 use async_trait::async_trait;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
+use domain::limits::IDEMPOTENCY_KEPT;
 use events::{CommandId, KeyId, OrganizationId, Seq};
+use jiff::Timestamp;
 
 pub const HEAD: &str = "HEAD";
 
@@ -94,6 +96,15 @@ pub struct Remembered {
     pub last: Seq,
     /// Of its last event.
     pub hash: [u8; 32],
+    /// Of its commit, to the second.
+    pub recorded_at: Timestamp,
+}
+
+/// A command is remembered for a fixed time.
+fn remembered_since(item: &Item) -> Result<Timestamp, StoreError> {
+    let kept = i64::try_from(IDEMPOTENCY_KEPT.as_secs()).unwrap_or(i64::MAX);
+    let expires: i64 = get_number(item, "expires")?;
+    Timestamp::from_second(expires.saturating_sub(kept)).map_err(|_| items::damaged("expires"))
 }
 
 #[derive(Clone, Debug)]
@@ -121,6 +132,7 @@ impl Reader {
                 first: Seq(get_number(&item, "first")?),
                 last: Seq(get_number(&item, "last")?),
                 hash: get_hash(&item, "hash")?,
+                recorded_at: remembered_since(&item)?,
             })
         };
         found.map(remembered).transpose()

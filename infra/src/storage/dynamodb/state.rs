@@ -7,23 +7,24 @@ use crate::storage::chain::Head;
 use crate::storage::replay::{self, Rows};
 use domain::Organization;
 use events::{OrganizationId, Seq};
+use jiff::Timestamp;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// While a log is silent, it is not asked again for this long when there is a state in memory that may be served:
 /// a caller would hear silence for as long as the log is given to answer.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// How often a log is looked at before it is said to be broken. A transaction is applied within milliseconds.
+/// How often a log whose end is not a new one is looked at before it is said to be broken.
 const LOOKS: u32 = 3;
 
 impl DynamoStore {
-    pub(super) async fn state_at_head(
+    pub(super) async fn state_or_memory(
         &self,
         organization: &OrganizationId,
     ) -> Result<Arc<Organization>, StoreError> {
         let trusted = || self.memory.get_within(organization, self.patience.trusted).map(|tip| tip.state);
-        if self.memory.log_silent_within(SILENCE.min(self.patience.fresh))
+        if self.memory.log_silent_within(organization, SILENCE.min(self.patience.fresh))
             && let Some(state) = trusted()
         {
             return Ok(state);
@@ -31,13 +32,21 @@ impl DynamoStore {
         match self.confirmed(organization).await {
             Ok(tip) => Ok(tip.state),
             Err(error @ StoreError::Unavailable(_)) => {
-                self.memory.log_failed();
+                self.memory.log_failed(organization);
                 let state = trusted().ok_or_else(|| error.clone())?;
                 tracing::warn!(%organization, %error, "the head cannot be confirmed; serving what was last known");
                 Ok(state)
             }
             Err(error @ StoreError::Corrupt { .. }) => Err(error),
         }
+    }
+
+    /// Whether a commit of this time may still be under way: then what is missing of it is looked for again, and is
+    /// no damage. Clocks differ, and a log's time may be ahead.
+    pub(super) fn is_young(&self, recorded_at: Timestamp) -> bool {
+        let age = Timestamp::now().duration_since(recorded_at).unsigned_abs();
+        // A command's time is known to the second.
+        age < self.patience.operation + Duration::from_secs(1)
     }
 
     /// From memory when that reaches `seq`; else as of now.
@@ -65,7 +74,6 @@ impl DynamoStore {
         };
         match tip {
             Ok(tip) => {
-                self.memory.log_answered();
                 self.memory.confirm(&tip, asked);
                 Ok(tip)
             }
@@ -115,6 +123,8 @@ impl DynamoStore {
         if tip.head == head {
             return Ok(tip);
         }
+        let is_young = self.is_young(head.recorded_at);
+        let give_up = Instant::now() + self.patience.operation;
         let mut looks = 0;
         let (at, state) = loop {
             looks += 1;
@@ -129,8 +139,11 @@ impl DynamoStore {
                 Err(error @ StoreError::Corrupt { .. }) => error,
                 Err(error @ StoreError::Unavailable(_)) => return Err(error),
             };
-            if looks == LOOKS {
+            if looks >= LOOKS && !is_young {
                 return Err(error);
+            }
+            if Instant::now() + self.patience.backoff > give_up {
+                return Err(if is_young { StoreError::Unavailable(error.to_string()) } else { error });
             }
             tokio::time::sleep(self.patience.backoff).await;
         };

@@ -1,3 +1,4 @@
+mod attempts;
 mod faults;
 mod projecting;
 mod proxy;

@@ -1,6 +1,6 @@
 //! Answers that a process left running when it died, found by an index that holds running ones alone.
 
-use super::{BODY_HASH, OWNER, STATE, STATE_RUNNING, named};
+use super::{ATTEMPT, BODY_HASH, OWNER, STATE, STATE_RUNNING, named};
 use crate::storage::dynamodb::DynamoStore;
 use crate::storage::dynamodb::errors::unavailable;
 use crate::storage::dynamodb::items::{self, Item, get_text, number, text};
@@ -20,7 +20,7 @@ pub fn shard(key: &str) -> String {
 }
 
 impl DynamoStore {
-    /// Those of other processes, begun longer ago than any process lives, by organization and key.
+    /// Those of other processes, begun longer ago than any request runs, by organization and key.
     pub(super) async fn left_running(&self, now: Timestamp) -> Result<Vec<AnswerSlot>, StoreError> {
         let lease = SignedDuration::try_from(self.lease).unwrap_or(SignedDuration::MAX);
         let begun_before = now.checked_sub(lease).unwrap_or(Timestamp::MIN);
@@ -62,6 +62,9 @@ impl DynamoStore {
             return Ok(None);
         }
         let body_hash = get_text(&item, BODY_HASH)?.to_owned();
-        Ok(Some(AnswerSlot { organization, key: key.to_owned(), body_hash }))
+        let slot = AnswerSlot { organization, key: key.to_owned(), body_hash };
+        // Whoever settles it settles this attempt, and none that takes the slot meanwhile.
+        self.attempts.remember(&slot, get_text(&item, ATTEMPT)?);
+        Ok(Some(slot))
     }
 }

@@ -25,7 +25,11 @@ async fn look(store: &DynamoStore, id: &str) -> Option<DiscoveryJob> {
     store.get(&"acme".into(), IntegrationKind::Postgres, id).await.expect("reads")
 }
 
-/// A discovery is given up after this.
+async fn to_run(store: &DynamoStore, id: &str) -> Option<DiscoveryJob> {
+    store.to_run(&"acme".into(), IntegrationKind::Postgres, id).await.expect("reads")
+}
+
+/// A discovery that a worker has begun is given up after this.
 async fn hasty(names: &Names, lease: Duration) -> DynamoStore {
     patient(names, Patience { discovery: lease, ..Patience::default() }).await
 }
@@ -93,9 +97,11 @@ async fn a_job_that_gives_no_sign_of_life_is_taken_over_by_one_and_cannot_end_an
     let lease = Duration::from_millis(300);
     let store = Arc::new(hasty(&names, lease).await);
     let dead = store.join_or_start(job("dead")).await.expect("starts");
+    assert_eq!(store.advance(&dead, 0).await, Ok(true));
     assert_eq!(store.join_or_start(job("early")).await.expect("joins").id, "dead");
     tokio::time::sleep(lease).await;
-    assert_eq!(look(&store, "dead").await, None, "nobody ends it any more");
+    assert_eq!(look(&store, "dead").await, None, "nobody waits for it any more");
+    assert_eq!(to_run(&store, "dead").await, Some(job("dead")), "but whoever is woken again may run it");
     // The others think in longer leases, so that what starts now stays alive.
     let patient = self::store(&names).await;
     let asked: Vec<_> = (0..20)
@@ -110,11 +116,32 @@ async fn a_job_that_gives_no_sign_of_life_is_taken_over_by_one_and_cannot_end_an
     }
     ids.remove("dead");
     assert_eq!(ids.len(), 1, "{ids:?}");
+    assert_eq!(to_run(&store, "dead").await, None);
     assert_eq!(store.advance(&dead, 1).await, Ok(false));
     store.end(&dead, json!({})).await.expect("is heard");
     assert_eq!(look(&patient, "dead").await, None);
     let next = look(&patient, ids.first().expect("one")).await.expect("it runs");
     assert_eq!(next.progress, DiscoveryProgress::Running { tables: 0 });
+}
+
+#[tokio::test]
+async fn a_job_that_waits_for_a_worker_has_longer_and_its_lease_begins_with_the_worker() {
+    let names = names().await;
+    let (lease, queue) = (Duration::from_millis(200), Duration::from_millis(1500));
+    let store = patient(&names, Patience { discovery: lease, queue, ..Patience::default() }).await;
+    let waits = store.join_or_start(job("waits")).await.expect("starts");
+    tokio::time::sleep(lease * 2).await;
+    assert_eq!(look(&store, "waits").await, Some(job("waits")));
+    assert_eq!(store.join_or_start(job("joins")).await.expect("joins").id, "waits");
+    assert_eq!(store.advance(&waits, 0).await, Ok(true), "a worker is free at last");
+    tokio::time::sleep(lease).await;
+    assert_eq!(look(&store, "waits").await, None, "and has died");
+
+    assert_eq!(store.join_or_start(job("forgotten")).await.expect("starts").id, "forgotten");
+    tokio::time::sleep(queue).await;
+    assert_eq!(look(&store, "forgotten").await, None, "no worker came");
+    assert_eq!(store.join_or_start(job("next")).await.expect("starts").id, "next");
+    assert_eq!(to_run(&store, "forgotten").await, None);
 }
 
 #[tokio::test]

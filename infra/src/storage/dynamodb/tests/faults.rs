@@ -3,14 +3,16 @@
 use super::proxy::{Fault, Proxy};
 use super::*;
 use crate::storage::conformance::{acme, append, commit, fill, key, seqs};
+use jiff::Timestamp;
 use std::time::Instant;
 
-const SHORT: Patience = Patience {
+pub const SHORT: Patience = Patience {
     operation: Duration::from_millis(700),
     backoff: Duration::from_millis(10),
     fresh: Duration::from_millis(100),
     trusted: Duration::from_secs(2),
     discovery: Duration::from_secs(2),
+    queue: Duration::from_secs(2),
 };
 
 async fn faulty(patience: Patience) -> (Dynamo, Proxy, Arc<DynamoStore>) {
@@ -95,6 +97,48 @@ async fn a_busy_service_is_asked_again_until_it_takes_the_commit() {
 }
 
 #[tokio::test]
+async fn a_commit_that_is_being_applied_by_another_is_waited_for_and_no_damage() {
+    let (backend, proxy, store) = faulty(SHORT).await;
+    proxy.next([
+        Fault::Cancel(&["ConditionalCheckFailed", "TransactionConflict", "None"]),
+        Fault::Cancel(&["ConditionalCheckFailed", "TransactionConflict", "TransactionConflict"]),
+        Fault::Cancel(&["ConditionalCheckFailed", "ConditionalCheckFailed", "None"]),
+    ]);
+    let committed = append(&*store, commit(&acme(), "next", vec![key("next")])).await;
+    assert!(!committed.replayed);
+    assert_eq!(seqs(&committed.events), [2]);
+    assert_holds(&backend, 2).await;
+}
+
+#[tokio::test]
+async fn a_new_commit_that_is_seen_in_part_is_looked_for_again_and_no_damage() {
+    let (backend, _proxy, store) = faulty(SHORT).await;
+    let command = Commit { now: Timestamp::now(), ..commit(&acme(), "young", vec![key("young")]) };
+    let other = backend.patient(SHORT).await;
+    append(&*other, command.clone()).await;
+    let (client, commits) = (backend.client().await, backend.table(TableName::Commits));
+    let name = reader::commit_item(Seq(2));
+    let row = items::get(&client, &commits, "acme", &name).await.expect("reads").expect("there");
+    let delete = client.delete_item().table_name(&commits).set_key(Some(items::key("acme", &name)));
+    delete.send().await.expect("deletes");
+
+    let unseen = store.state(&acme()).await.err();
+    assert!(matches!(unseen, Some(StoreError::Unavailable(_))), "{unseen:?}");
+    let unseen = other.committed(&acme(), &"young".into()).await.err();
+    assert!(matches!(unseen, Some(StoreError::Unavailable(_))), "{unseen:?}");
+    assert!(other.warm_state(&acme()).is_some() || other.memory.get(&acme()).is_some(), "memory stays");
+
+    let shown = async {
+        tokio::time::sleep(SHORT.operation / 4).await;
+        client.put_item().table_name(&commits).set_item(Some(row)).send().await.expect("puts");
+    };
+    let acme = acme();
+    let (found, ()) = tokio::join!(store.committed(&acme, &command.command_id), shown);
+    let found = found.expect("asks").expect("was committed");
+    assert_eq!((seqs(&found.events), found.state.head), (vec![2], Seq(2)));
+}
+
+#[tokio::test]
 async fn a_service_that_stays_busy_makes_the_log_unavailable_in_time() {
     let (backend, proxy, store) = faulty(SHORT).await;
     proxy.next([Fault::Refuse("ThrottlingException"); 1000]);
@@ -129,18 +173,20 @@ async fn memory_is_served_for_a_while_when_the_log_is_silent_and_then_no_more() 
     let confirmed = Instant::now();
     proxy.down(true);
     while confirmed.elapsed() < SHORT.trusted / 2 {
-        assert_eq!(store.state(&acme()).await.expect("still trusted").head, Seq(1));
+        assert_eq!(store.state_or_trusted(&acme()).await.expect("still trusted").head, Seq(1));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    let refused = store.state(&acme()).await.err();
+    assert!(matches!(refused, Some(StoreError::Unavailable(_))), "nothing is decided on memory: {refused:?}");
     let refused = store.append(commit(&acme(), "down", vec![key("down")])).await.err();
     assert!(matches!(refused, Some(AppendError::Store(StoreError::Unavailable(_)))), "{refused:?}");
     tokio::time::sleep(SHORT.trusted.saturating_sub(confirmed.elapsed())).await;
-    let refused = store.state(&acme()).await.err();
+    let refused = store.state_or_trusted(&acme()).await.err();
     assert!(matches!(refused, Some(StoreError::Unavailable(_))), "{refused:?}");
     assert!(store.warm_state(&acme()).is_none());
 
     proxy.down(false);
-    assert_eq!(store.state(&acme()).await.expect("is back").head, Seq(1));
+    assert_eq!(store.state_or_trusted(&acme()).await.expect("is back").head, Seq(1));
     assert_eq!(append(&*store, commit(&acme(), "down", vec![key("down")])).await.events[0].seq, Seq(2));
 }
 
@@ -149,10 +195,10 @@ async fn while_the_log_is_silent_not_every_caller_waits_for_it() {
     let patience = Patience { fresh: Duration::from_secs(1), trusted: Duration::from_secs(60), ..SHORT };
     let (_backend, proxy, store) = faulty(patience).await;
     proxy.down(true);
-    store.state(&acme()).await.expect("trusted");
+    store.state_or_trusted(&acme()).await.expect("trusted");
     let before = proxy.requests();
     for _ in 0..50 {
-        store.state(&acme()).await.expect("trusted");
+        store.state_or_trusted(&acme()).await.expect("trusted");
     }
     assert_eq!(proxy.requests(), before, "the first one has waited for all");
 }

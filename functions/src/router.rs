@@ -20,7 +20,7 @@ use events::{OrganizationId, RequestId, Seq};
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -111,12 +111,16 @@ pub fn router_of(
 
 /// A method that a path does not take, or one that another function serves.
 fn not_served(path: &str, method: &Method) -> Problem {
-    let taken: Vec<&str> =
+    let mut taken: BTreeSet<&str> =
         endpoints::ALL.iter().filter(|it| it.path == path).map(|it| it.method.as_str()).collect();
-    if taken.contains(&method.as_str()) {
+    if taken.contains(method.as_str()) {
         return Problem::new(Code::NotFound, "this function does not serve this address");
     }
-    let allow = HeaderValue::from_str(&taken.join(", ")).expect("methods are ASCII");
+    if taken.contains("GET") {
+        taken.insert("HEAD");
+    }
+    let allow = taken.into_iter().collect::<Vec<_>>().join(",");
+    let allow = HeaderValue::from_str(&allow).expect("methods are ASCII");
     Problem::new(Code::MethodNotAllowed, format!("{method} is not allowed here"))
         .with_header(header::ALLOW, allow)
 }

@@ -182,6 +182,8 @@ impl Grant {
 impl Function {
     /// Reads the log.
     pub const READ: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(10) };
+    /// Folds or hashes a whole log.
+    pub const HISTORY: Function = Function { grants: &[], memory_mb: 1769, timeout: Duration::from_secs(28) };
     /// Changes configuration.
     pub const CHANGE: Function =
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };

@@ -38,4 +38,7 @@ pub static ALL: &[&Endpoint] = &[
     &keys::revoke::ENDPOINT,
     &history::events::ENDPOINT,
     &history::stream::ENDPOINT,
+    &history::audit::state::ENDPOINT,
+    &history::audit::diff::ENDPOINT,
+    &history::audit::verify::ENDPOINT,
 ];

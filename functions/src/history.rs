@@ -1,4 +1,5 @@
 //! What happened.
 
+pub mod audit;
 pub mod events;
 pub mod stream;

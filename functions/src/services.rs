@@ -14,6 +14,7 @@ use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
+use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
 use std::collections::HashMap;
@@ -47,6 +48,7 @@ pub struct ServiceKeys {
 pub struct Services {
     pub config: Config,
     pub log: Arc<dyn EventLog>,
+    pub past: Past,
     pub snapshots: Arc<Snapshots>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
@@ -128,6 +130,7 @@ impl Services {
     fn with(config: Config, ports: Ports, keys: ServiceKeys, dialer: Dialer) -> Self {
         let drivers = Drivers { dialer: Arc::new(dialer) };
         Self {
+            past: Past::new(ports.log.clone()),
             log: ports.log,
             snapshots: Arc::new(Snapshots::new(ports.artefacts)),
             credentials: ports.credentials,

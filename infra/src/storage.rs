@@ -12,6 +12,7 @@ pub mod dynamodb;
 mod histories;
 mod judging;
 mod replay;
+pub mod past;
 pub mod snapshots;
 pub mod sqlite;
 

@@ -12,6 +12,8 @@ pub mod site;
 pub mod story;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod authorization;
 #[cfg(test)]
 mod canaries;

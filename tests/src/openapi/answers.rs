@@ -87,6 +87,9 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
         http.get(path).await.data();
     }
     assert_eq!(http.get("/events/stream?types=Published").await.status, 200);
+    for path in ["/audit/state?at=3", "/audit/diff?from=0", "/audit/verify"] {
+        http.get(path).await.data();
+    }
     for path in ["/schema?limit=100", "/schema?limit=1", "/objects", "/scoping"] {
         http.get(&integration(path)).await.data();
     }

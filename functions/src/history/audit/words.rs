@@ -38,6 +38,7 @@ fn who(actor: &Actor) -> String {
     match actor.kind {
         ActorKind::Key => format!("key {}", actor.id),
         ActorKind::Operator => format!("operator {}", actor.id),
+        ActorKind::Service => format!("the service ({})", actor.id),
     }
 }
 
@@ -98,6 +99,21 @@ fn what(recorded: &Recorded) -> String {
             format!("replaced the key {id} by {}; it is taken until {}", it.successor, it.valid_until)
         }
         Event::KeyRevoked(_) => format!("revoked the key {id}"),
+        Event::SubscriptionCreated(it) => {
+            let types = it.types.as_ref().map_or_else(
+                || "every event".to_owned(),
+                |types| types.iter().map(String::as_str).collect::<Vec<_>>().join(", "),
+            );
+            format!("subscribed {} to {types} after {} ({id})", it.url, it.from)
+        }
+        Event::SubscriptionSecretRotated(it) => {
+            format!("rotated the secret of the subscription {id} to version {}", it.secret_version)
+        }
+        Event::SubscriptionParked(it) => {
+            format!("parked the subscription {id} at event {}: {}", it.at, it.reason)
+        }
+        Event::SubscriptionResumed(_) => format!("resumed the subscription {id}"),
+        Event::SubscriptionDeleted(_) => format!("deleted the subscription {id}"),
     }
 }
 

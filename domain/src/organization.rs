@@ -252,8 +252,7 @@ impl Organization {
         let skills = self.skills.keys().map(|id| Subject::new(SubjectKind::Skill, id));
         let keys = self.keys.keys().map(|id| Subject::new(SubjectKind::Key, id));
         let versions = self.versions.keys().map(|id| Subject::new(SubjectKind::Version, id));
-        let subscriptions =
-            self.subscriptions.keys().map(|id| Subject::new(SubjectKind::Subscription, id));
+        let subscriptions = self.subscriptions.keys().map(|id| Subject::new(SubjectKind::Subscription, id));
         let of_agents = agents.chain(skills).chain(versions);
         let subjects = integrations.chain(scopings).chain(of_agents).chain(keys).chain(subscriptions);
         subjects.filter_map(|subject| self.document(&subject)).collect()

@@ -72,8 +72,7 @@ impl Subscription {
 
     pub(crate) fn parked(&mut self, recorded: &Recorded, data: &SubscriptionParked) {
         self.version = recorded.seq;
-        self.parked =
-            Some(Parked { at: data.at, reason: data.reason.clone(), since: recorded.recorded_at });
+        self.parked = Some(Parked { at: data.at, reason: data.reason.clone(), since: recorded.recorded_at });
     }
 
     pub(crate) fn resumed(&mut self, recorded: &Recorded) {

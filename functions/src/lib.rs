@@ -36,3 +36,4 @@ pub mod history;
 pub mod integrations;
 pub mod keys;
 pub mod skills;
+pub mod subscriptions;

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::endpoint::Grant;
 use crate::integrations::discoveries::Discoveries;
 use crate::rate::Rates;
+use crate::subscriptions::deliverer::Deliverer;
 use domain::catalog::Catalog;
 use domain::integration::Discovery;
 use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
@@ -14,6 +15,7 @@ use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
+use infra::storage::deliveries::DeliveryStore;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
@@ -32,6 +34,7 @@ pub struct Ports {
     pub artefacts: Arc<dyn Artefacts>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
+    pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
     pub discoveries: Arc<dyn Discoveries>,
 }
@@ -42,6 +45,8 @@ pub struct ServiceKeys {
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
     pub cursor_key: Zeroizing<[u8; 32]>,
+    /// For the secrets that sign webhooks.
+    pub webhook_key: Zeroizing<[u8; 32]>,
     pub hash_key: Zeroizing<[u8; 32]>,
 }
 
@@ -52,6 +57,7 @@ pub struct Services {
     pub snapshots: Arc<Snapshots>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
+    pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
     pub pools: Arc<Pools>,
     pub rates: Rates,
@@ -60,6 +66,8 @@ pub struct Services {
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
     pub cursor_key: Zeroizing<[u8; 32]>,
+    /// For the secrets that sign webhooks.
+    pub webhook_key: Zeroizing<[u8; 32]>,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Zeroizing<[u8; 32]>,
     /// Requests and discoveries that run, so that a server that stops lets them finish.
@@ -68,6 +76,7 @@ pub struct Services {
     pub stopping: CancellationToken,
     pub turns: Turns,
     pub streams: Keyed<OrganizationId>,
+    pub deliverer: Deliverer,
     pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
     /// The head up to which ended connections were let go of.
@@ -135,6 +144,7 @@ impl Services {
             snapshots: Arc::new(Snapshots::new(ports.artefacts)),
             credentials: ports.credentials,
             answers: ports.answers,
+            deliveries: ports.deliveries,
             sealer: ports.sealer,
             pools: Arc::new(Pools::new(drivers)),
             rates: Rates::new(config.rate_per_key, config.rate_per_organization),
@@ -144,9 +154,11 @@ impl Services {
             stopping: Default::default(),
             turns: Keyed::new(1),
             streams: Keyed::new(STREAMS_MAX),
+            deliverer: Deliverer::default(),
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
             peppers: keys.peppers,
             cursor_key: keys.cursor_key,
+            webhook_key: keys.webhook_key,
             hash_key: keys.hash_key,
             organizations_by_key: Default::default(),
             let_go: Default::default(),

@@ -14,3 +14,4 @@ pub mod secret;
 #[cfg(feature = "aws")]
 pub mod service_keys;
 pub mod storage;
+pub mod webhooks;

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod conformance;
 #[cfg(test)]
 mod cqrs;
+pub mod deliveries;
 mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;

@@ -60,4 +60,6 @@ mod timeouts;
 #[cfg(test)]
 mod tls_matrix;
 #[cfg(test)]
+mod webhooks;
+#[cfg(test)]
 mod writes;

@@ -49,6 +49,7 @@ impl Embedded {
             artefacts: self.store.clone(),
             credentials: self.store.clone(),
             answers: self.store.clone(),
+            deliveries: self.store.clone(),
             sealer: self.sealer.clone(),
             discoveries: Arc::new(InProcess::default()),
         }
@@ -58,6 +59,7 @@ impl Embedded {
         ServiceKeys {
             peppers: self.peppers.clone(),
             cursor_key: self.sealer.derive("cursors"),
+            webhook_key: self.sealer.derive("webhooks"),
             hash_key: self.sealer.derive("keyed-hashes"),
         }
     }
@@ -79,6 +81,7 @@ impl Embedded {
         if let Some((organization, error)) = services.shred_leftovers().await.into_iter().next() {
             return Err(format!("ended credentials of {organization}: {error}"));
         }
+        services.deliver_all().await.map_err(|error| error.to_string())?;
         let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
         tokio::spawn(sweep(weak, store));
         Ok(services)

@@ -4,6 +4,7 @@ mod answers;
 mod append;
 mod artefacts;
 mod credentials;
+mod deliveries;
 mod documents;
 mod lock;
 mod reader;

@@ -87,6 +87,21 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
         http.get(path).await.data();
     }
     assert_eq!(http.get("/events/stream?types=Published").await.status, 200);
+    let hook = json!({ "url": "http://127.0.0.1:1/hook", "from": 0 });
+    let subscription = http.post("/subscriptions", hook).await.data()["id"].clone();
+    let webhook = |path: &str| format!("/subscriptions/{}{path}", subscription.as_str().expect("an id"));
+    http.post(&webhook("/test"), json!({})).await.data();
+    let attempts = http.get(&webhook("/deliveries")).await.data().clone();
+    let attempted = attempts.as_array().expect("a list").iter().find(|it| it["seq"] != 0);
+    let attempted = attempted.map_or(attempts[0]["id"].clone(), |it| it["id"].clone());
+    let again = webhook(&format!("/deliveries/{}/redeliver", attempted.as_str().expect("an id")));
+    http.send("POST", &again, None, &[]).await;
+    for path in ["/rotate-secret", "/resume"] {
+        http.post(&webhook(path), json!({})).await.data();
+    }
+    http.get("/subscriptions").await.data();
+    http.get(&webhook("")).await.data();
+    http.delete(&webhook("")).await.data();
     for path in ["/audit/state?at=3", "/audit/diff?from=0", "/audit/verify"] {
         http.get(path).await.data();
     }

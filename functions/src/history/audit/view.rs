@@ -7,14 +7,15 @@ use domain::agent::{Agent, Version};
 use domain::integration::{Connection, Discovery};
 use domain::key::Key;
 use domain::skill::{Quarantine, Skill};
+use domain::subscription::Subscription;
 use events::agent::PublishedIntegration;
 use events::integration::{QuarantineCause, SslMode};
 use events::scoping::Blocked;
-use events::{Actor, AgentId, IntegrationKind, KeyId, Seq, SkillId, VersionId};
+use events::{Actor, AgentId, IntegrationKind, KeyId, Seq, SubscriptionId, VersionId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -25,6 +26,19 @@ pub struct View {
     scoping: BTreeMap<IntegrationKind, ScopingView>,
     agents: BTreeMap<AgentId, AgentView>,
     keys: BTreeMap<KeyId, KeyView>,
+    /// Where events were delivered to, by id.
+    subscriptions: BTreeMap<SubscriptionId, SubscriptionView>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct SubscriptionView {
+    url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    types: Option<BTreeSet<String>>,
+    secret_version: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked_reason: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -155,8 +169,18 @@ impl View {
                 .iter()
                 .map(|(id, agent)| (id.clone(), agent_view(state, id, agent)))
                 .collect(),
+            subscriptions: state.subscriptions().map(|(id, it)| (id.clone(), subscription(it))).collect(),
             keys: state.keys.iter().map(|(id, it)| (id.clone(), key(it, at))).collect(),
         }
+    }
+}
+
+fn subscription(subscription: &Subscription) -> SubscriptionView {
+    SubscriptionView {
+        url: subscription.url.clone(),
+        types: subscription.types.clone(),
+        secret_version: subscription.secret_version,
+        parked_reason: subscription.parked.as_ref().map(|parked| parked.reason.clone()),
     }
 }
 

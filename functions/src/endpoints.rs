@@ -50,4 +50,5 @@ pub static ALL: &[&Endpoint] = &[
     &history::audit::state::ENDPOINT,
     &history::audit::diff::ENDPOINT,
     &history::audit::verify::ENDPOINT,
+    &history::audit::checkpoint::ENDPOINT,
 ];

@@ -12,7 +12,7 @@ use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
-    DiscoveryJob, EventLog, StoreError, Verified, Voided,
+    DiscoveryJob, EventLog, StoreError, Stored, Verified, Voided,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -75,6 +75,15 @@ impl EventLog for Granted<dyn EventLog> {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
         self.port.read(organization, after, limit).await
+    }
+
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.port.stored(organization, after, commits).await
     }
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {

@@ -15,6 +15,7 @@ pub mod key_text;
 #[cfg(feature = "aws")]
 pub mod lambda;
 pub mod openapi;
+pub mod operator;
 pub mod pages;
 pub mod problem;
 pub mod random;

@@ -15,6 +15,7 @@ use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
+use infra::signing::Signer;
 use infra::storage::deliveries::DeliveryStore;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
@@ -36,6 +37,7 @@ pub struct Ports {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
+    pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
 }
 
@@ -59,6 +61,7 @@ pub struct Services {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
+    pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
     pub rates: Rates,
     pub discoveries: Arc<dyn Discoveries>,
@@ -146,6 +149,7 @@ impl Services {
             answers: ports.answers,
             deliveries: ports.deliveries,
             sealer: ports.sealer,
+            signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),
             rates: Rates::new(config.rate_per_key, config.rate_per_organization),
             discoveries: ports.discoveries,

@@ -12,8 +12,8 @@ pub mod dynamodb;
 #[cfg(test)]
 mod histories;
 mod judging;
-mod replay;
 pub mod past;
+mod replay;
 pub mod snapshots;
 pub mod sqlite;
 
@@ -85,6 +85,16 @@ pub enum StoreError {
     Corrupt { seq: Seq, reason: String },
 }
 
+/// One event as its bytes stand in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub seq: Seq,
+    pub prev_hash: [u8; 32],
+    pub hash: [u8; 32],
+    /// JSON.
+    pub bytes: String,
+}
+
 /// What `verify` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -113,6 +123,14 @@ pub trait EventLog: Send + Sync {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The same as bytes, of at most `commits` commits: what an export holds, so that others can verify it.
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError>;
 

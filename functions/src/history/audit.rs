@@ -1,10 +1,13 @@
 //! What was true at an instant, and how that came to be.
 
+pub mod checkpoint;
 pub mod diff;
 pub mod state;
 pub mod verify;
 mod view;
-mod words;
+pub mod words;
+
+pub use view::View;
 
 use crate::endpoint::Context;
 use crate::problem::Problem;

@@ -6,6 +6,7 @@ use crate::services::{Ports, ServiceKeys, Services};
 use crate::skills::answers::settle_abandoned;
 use infra::peppers::{OnePepper, PepperSource};
 use infra::sealing::key_file::KeyFileSealer;
+use infra::signing::DerivedSigner;
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use std::path::Path;
@@ -51,6 +52,7 @@ impl Embedded {
             answers: self.store.clone(),
             deliveries: self.store.clone(),
             sealer: self.sealer.clone(),
+            signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),
         }
     }
@@ -64,10 +66,15 @@ impl Embedded {
         }
     }
 
+    /// Puts the services together and leaves everything as it is: for looking at a folder that a server may serve.
+    pub fn read_only(&self, config: Config) -> Arc<Services> {
+        Arc::new(Services::new(config, self.ports(), self.keys()))
+    }
+
     /// # Errors
     /// When what an earlier process left behind cannot be settled.
     pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
-        let services = Arc::new(Services::new(config, self.ports(), self.keys()));
+        let services = self.read_only(config);
         let settled = settle_abandoned(&services).await;
         if let Some(problem) = settled.failed.into_iter().next() {
             return Err(problem.detail);

@@ -78,6 +78,9 @@ impl Services {
             let moved = self.deliveries.advance(organization, id, was.as_ref(), &passed, None).await?;
             return Ok(if moved { Step::Moved } else { Step::Overtaken });
         };
+        // No event is delivered on a state older than itself: a rotation is signed with what it rotated to.
+        let state = if state.head < event.seq { self.log.state(organization).await? } else { state };
+        let Ok((_, subscription)) = state.subscription(id.as_str()) else { return Ok(Step::Ended) };
         let number = cursor.failures + 1;
         let attempt = self.attempt(organization, id, subscription, &Message::of(event), number).await;
         let (next, step) = match &attempt.failure {

@@ -63,11 +63,7 @@ impl Past {
 
     /// The last event that was recorded at this instant or before; 0 before the first. Recorded times grow with the
     /// position, so this looks at few events.
-    pub async fn position(
-        &self,
-        organization: &OrganizationId,
-        at: Timestamp,
-    ) -> Result<Seq, StoreError> {
+    pub async fn position(&self, organization: &OrganizationId, at: Timestamp) -> Result<Seq, StoreError> {
         let (mut before, mut after) = (Seq(0), Seq(self.log.head(organization).await?.0 + 1));
         while after.0 - before.0 > 1 {
             let middle = Seq(before.0 + (after.0 - before.0) / 2);
@@ -105,8 +101,10 @@ impl Past {
 
 impl Remembered {
     fn forget_oldest(&mut self) {
-        let all = self.states.iter().flat_map(|(id, of)| of.iter().map(move |(seq, (used, _))| (used, id, seq)));
-        let Some((id, seq)) = all.min_by_key(|(used, ..)| **used).map(|(_, id, seq)| (id.clone(), *seq)) else {
+        let all =
+            self.states.iter().flat_map(|(id, of)| of.iter().map(move |(seq, (used, _))| (used, id, seq)));
+        let Some((id, seq)) = all.min_by_key(|(used, ..)| **used).map(|(_, id, seq)| (id.clone(), *seq))
+        else {
             return;
         };
         if let Some(of) = self.states.get_mut(&id) {

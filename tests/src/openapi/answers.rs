@@ -91,18 +91,22 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     let subscription = http.post("/subscriptions", hook).await.data()["id"].clone();
     let webhook = |path: &str| format!("/subscriptions/{}{path}", subscription.as_str().expect("an id"));
     http.post(&webhook("/test"), json!({})).await.data();
-    let attempts = http.get(&webhook("/deliveries")).await.data().clone();
-    let attempted = attempts.as_array().expect("a list").iter().find(|it| it["seq"] != 0);
-    let attempted = attempted.map_or(attempts[0]["id"].clone(), |it| it["id"].clone());
-    let again = webhook(&format!("/deliveries/{}/redeliver", attempted.as_str().expect("an id")));
-    http.send("POST", &again, None, &[]).await;
+    let attempted = loop {
+        let attempts = http.get(&webhook("/deliveries")).await;
+        let of_event = attempts.data().as_array().expect("a list").iter().find(|it| it["seq"] != 0);
+        if let Some(attempt) = of_event {
+            break attempt["id"].as_str().expect("an id").to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    http.post(&webhook(&format!("/deliveries/{attempted}/redeliver")), json!({})).await.data();
     for path in ["/rotate-secret", "/resume"] {
         http.post(&webhook(path), json!({})).await.data();
     }
     http.get("/subscriptions").await.data();
     http.get(&webhook("")).await.data();
     http.delete(&webhook("")).await.data();
-    for path in ["/audit/state?at=3", "/audit/diff?from=0", "/audit/verify"] {
+    for path in ["/audit/state?at=3", "/audit/diff?from=0", "/audit/verify", "/audit/checkpoint"] {
         http.get(path).await.data();
     }
     for path in ["/schema?limit=100", "/schema?limit=1", "/objects", "/scoping"] {

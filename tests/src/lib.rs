@@ -30,6 +30,8 @@ mod doorbells;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod granted;
 #[cfg(all(test, feature = "aws"))]
 mod lambda_discoveries;

@@ -142,3 +142,5 @@ pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// Attempts that a subscription's log of deliveries keeps.
 pub const WEBHOOK_ATTEMPTS_KEPT: usize = 1000;
+/// Where attempts expire by themselves.
+pub const WEBHOOK_ATTEMPT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);

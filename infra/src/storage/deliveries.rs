@@ -67,8 +67,8 @@ pub trait DeliveryStore: Send + Sync {
         attempt: &Attempt,
     ) -> Result<(), StoreError>;
 
-    /// Attempts before the one with this id, newest first, at most `limit`. The newest
-    /// [`domain::limits::WEBHOOK_ATTEMPTS_KEPT`] are kept.
+    /// Attempts before the one with this id, newest first, at most `limit`. Older ones than the newest
+    /// [`domain::limits::WEBHOOK_ATTEMPTS_KEPT`], or than [`domain::limits::WEBHOOK_ATTEMPT_KEPT`], may be gone.
     async fn attempts(
         &self,
         organization: &OrganizationId,

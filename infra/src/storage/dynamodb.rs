@@ -8,6 +8,7 @@ mod beside_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
 mod credentials;
+mod deliveries;
 pub mod discoveries;
 mod errors;
 mod items;

@@ -1,5 +1,8 @@
 //! Signatures under checkpoints of the log: Ed25519.
 
+#[cfg(feature = "aws")]
+pub mod kms;
+
 use async_trait::async_trait;
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use zeroize::Zeroizing;

@@ -86,6 +86,11 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
         meaning: "id, ARN or alias of the KMS key that wraps the data keys of kept answers",
     },
     Variable {
+        name: "BINDERY_CHECKPOINTS_KEY",
+        default: "",
+        meaning: "id, ARN or alias of the asymmetric KMS key that signs checkpoints of the log",
+    },
+    Variable {
         name: "BINDERY_SECRETS",
         default: "",
         meaning: "what the names of the deployment's secrets begin with, before a slash",

@@ -152,7 +152,13 @@ pub enum Grant {
     KeepAnswers,
     /// Ask for discoveries and look how far they are.
     Discoveries,
-    /// Reach customers' databases.
+    /// See how far webhooks are, and what was tried.
+    ReadDeliveries,
+    /// Move webhooks on, keep what was tried, and forget both.
+    WriteDeliveries,
+    /// Sign where the log ends.
+    SignCheckpoints,
+    /// Reach customers' databases and webhooks.
     Dial,
     /// Wrap the data keys of sealed credentials anew. What they seal stays closed.
     ReencryptCredentials,
@@ -172,6 +178,9 @@ impl Grant {
         Grant::ShredCredentials,
         Grant::KeepAnswers,
         Grant::Discoveries,
+        Grant::ReadDeliveries,
+        Grant::WriteDeliveries,
+        Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,
         Grant::Project,

@@ -79,7 +79,8 @@ pub struct Services {
     pub stopping: CancellationToken,
     pub turns: Turns,
     pub streams: Keyed<OrganizationId>,
-    pub deliverer: Deliverer,
+    /// None where nothing goes on in the background: another function delivers webhooks there.
+    pub deliverer: Option<Deliverer>,
     pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
     /// The head up to which ended connections were let go of.
@@ -120,7 +121,7 @@ impl Services {
     /// May do everything.
     pub fn new(config: Config, ports: Ports, keys: ServiceKeys) -> Self {
         let dialer = Dialer::new(Guard { allowed: config.allow_private_hosts.clone() });
-        Self::with(config, ports, keys, dialer)
+        Self { deliverer: Some(Deliverer::default()), ..Self::with(config, ports, keys, dialer) }
     }
 
     /// May do what `function` was granted, and no more.
@@ -158,7 +159,7 @@ impl Services {
             stopping: Default::default(),
             turns: Keyed::new(1),
             streams: Keyed::new(STREAMS_MAX),
-            deliverer: Deliverer::default(),
+            deliverer: None,
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
             peppers: keys.peppers,
             cursor_key: keys.cursor_key,

@@ -5,6 +5,7 @@ pub mod delete;
 pub mod deliver;
 pub mod deliverer;
 pub mod deliveries;
+pub mod due;
 pub mod get;
 pub mod list;
 pub mod redeliver;

@@ -1,5 +1,7 @@
 //! Webhooks, as a receiver sees them: signed, in order, and none lost, however often it fails.
 
+#[cfg(feature = "aws")]
+mod functions;
 mod receiver;
 
 use crate::http::Http;

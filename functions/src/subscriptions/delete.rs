@@ -22,7 +22,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[Code::StaleVersion],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[Grant::Append], ..Function::CHANGE },
+    function: Function {
+        grants: &[Grant::Append, Grant::ReadDeliveries, Grant::WriteDeliveries],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 

@@ -14,9 +14,22 @@ const QUIET: Duration = Duration::from_secs(60);
 /// After the log could not be used, or somebody else was seen to deliver too.
 const PAUSE: Duration = Duration::from_secs(1);
 
+type Name = (OrganizationId, SubscriptionId);
+
 #[derive(Default)]
 pub struct Deliverer {
-    running: Mutex<HashSet<(OrganizationId, SubscriptionId)>>,
+    running: Mutex<HashSet<Name>>,
+}
+
+impl Deliverer {
+    /// False when it goes on already.
+    fn begins(&self, name: &Name) -> bool {
+        self.running.lock().expect("not poisoned").insert(name.clone())
+    }
+
+    fn ends(&self, name: &Name) {
+        self.running.lock().expect("not poisoned").remove(name);
+    }
 }
 
 impl Services {
@@ -35,17 +48,17 @@ impl Services {
         Ok(())
     }
 
-    /// Starts delivering for a subscription, unless that goes on already.
+    /// Starts delivering for a subscription, unless that goes on already or is another function's.
     pub fn deliver(self: &Arc<Self>, organization: &OrganizationId, id: &SubscriptionId) {
+        let Some(deliverer) = &self.deliverer else { return };
         let name = (organization.clone(), id.clone());
-        let is_new = self.deliverer.running.lock().expect("not poisoned").insert(name.clone());
-        if is_new {
+        if deliverer.begins(&name) {
             tokio::spawn(run(Arc::downgrade(self), name));
         }
     }
 }
 
-async fn run(services: Weak<Services>, name: (OrganizationId, SubscriptionId)) {
+async fn run(services: Weak<Services>, name: Name) {
     let (organization, id) = &name;
     loop {
         let Some(services) = services.upgrade() else { return };
@@ -57,7 +70,9 @@ async fn run(services: Weak<Services>, name: (OrganizationId, SubscriptionId)) {
         match attempt.await {
             Ok(Step::Moved) => {}
             Ok(Step::Ended) => {
-                services.deliverer.running.lock().expect("not poisoned").remove(&name);
+                if let Some(deliverer) = &services.deliverer {
+                    deliverer.ends(&name);
+                }
                 // It may have been resumed between the look and the removal.
                 let state = services.log.state(organization).await;
                 if let Ok(state) = state

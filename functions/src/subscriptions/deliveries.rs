@@ -2,7 +2,7 @@
 
 use super::AttemptItem;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::pages::Pagination;
 use crate::problem::Problem;
@@ -22,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::READ,
+    function: Function { grants: &[Grant::ReadDeliveries], ..Function::READ },
     handle: handler!(handle),
 };
 

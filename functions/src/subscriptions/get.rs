@@ -2,7 +2,7 @@
 
 use super::{SubscriptionItem, item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
@@ -20,7 +20,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::READ,
+    function: Function { grants: &[Grant::ReadDeliveries], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -23,7 +23,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Answered,
-    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
+    function: Function {
+        grants: &[Grant::Append, Grant::KeepAnswers, Grant::ReadDeliveries, Grant::WriteDeliveries],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 

@@ -25,7 +25,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Answered,
-    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
+    function: Function {
+        grants: &[Grant::Append, Grant::KeepAnswers, Grant::ReadDeliveries],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 

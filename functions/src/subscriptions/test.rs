@@ -26,7 +26,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[Grant::Dial], ..Function::DIAL },
+    function: Function { grants: &[Grant::Dial, Grant::WriteDeliveries], ..Function::DIAL },
     handle: handler!(handle),
 };
 

@@ -1,7 +1,7 @@
 //! `GET /audit/checkpoint`
 
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::history::checkpoint::Checkpoint;
 use crate::problem::Problem;
@@ -20,7 +20,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::READ,
+    function: Function { grants: &[Grant::SignCheckpoints], ..Function::READ },
     handle: handler!(handle),
 };
 

@@ -15,6 +15,7 @@ pub mod scripts;
 pub mod search;
 pub mod skill;
 pub mod statement;
+pub mod subscription;
 
 pub use organization::Organization;
 pub use refusal::{FieldError, Refusal};

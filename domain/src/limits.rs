@@ -126,3 +126,21 @@ pub const STREAMS_MAX: usize = 50;
 pub const STREAM_BATCH: usize = 100;
 /// How often a log that cannot tell of news by itself is asked for them.
 pub const HEAD_POLL: Duration = Duration::from_secs(1);
+/// Webhook subscriptions of one organization: each is told every event.
+pub const SUBSCRIPTIONS_MAX: usize = 20;
+/// Characters of a webhook's address.
+pub const URL_CHARS: usize = 2000;
+/// The first wait before a delivery is tried again; each next one doubles.
+pub const WEBHOOK_RETRY_BASE: Duration = Duration::from_secs(1);
+/// The longest of these waits.
+pub const WEBHOOK_RETRY_MAX: Duration = Duration::from_secs(3600);
+/// A subscription is parked when one event could not be delivered for this long.
+pub const WEBHOOK_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
+/// One attempt, from the dial to the answer's head: what Standard Webhooks advises.
+pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// How long the secret before signs too, after a rotation.
+pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
+/// Attempts that a subscription's log of deliveries keeps.
+pub const WEBHOOK_ATTEMPTS_KEPT: usize = 1000;
+/// Where attempts expire by themselves.
+pub const WEBHOOK_ATTEMPT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);

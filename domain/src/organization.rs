@@ -5,10 +5,11 @@ use crate::integration::Integration;
 use crate::key::Key;
 use crate::scoping::Scoping;
 use crate::skill::Skill;
+use crate::subscription::Subscription;
 use events::skill::{Definition, Statement};
 use events::{
     AgentId, Event, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SkillId, Subject, SubjectKind,
-    VersionId,
+    SubscriptionId, VersionId,
 };
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ pub struct Organization {
     pub versions: BTreeMap<VersionId, Arc<Version>>,
     pub skills: BTreeMap<SkillId, Arc<Skill>>,
     pub keys: BTreeMap<KeyId, Arc<Key>>,
+    pub subscriptions: BTreeMap<SubscriptionId, Arc<Subscription>>,
 }
 
 /// One aggregate's state as it is kept beside the log.
@@ -83,6 +85,7 @@ impl Organization {
             versions: BTreeMap::new(),
             skills: BTreeMap::new(),
             keys: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
         }
     }
 
@@ -112,6 +115,7 @@ impl Organization {
                     | SubjectKind::Agent
                     | SubjectKind::Skill
                     | SubjectKind::Key
+                    | SubjectKind::Subscription
                     | SubjectKind::Version => self.integration_mut(data.kind).version = recorded.seq,
                 }
                 for quarantined in &data.skills {
@@ -171,6 +175,18 @@ impl Organization {
                     Arc::make_mut(key).revoked(recorded);
                 }
             }
+            Event::SubscriptionCreated(data) => {
+                let id = SubscriptionId(recorded.subject.id.clone());
+                self.subscriptions.insert(id, Arc::new(Subscription::created(recorded, data)));
+            }
+            Event::SubscriptionSecretRotated(data) => {
+                self.with_subscription(recorded, |it| it.secret_rotated(recorded, data));
+            }
+            Event::SubscriptionParked(data) => {
+                self.with_subscription(recorded, |it| it.parked(recorded, data));
+            }
+            Event::SubscriptionResumed(_) => self.with_subscription(recorded, |it| it.resumed(recorded)),
+            Event::SubscriptionDeleted(_) => self.with_subscription(recorded, |it| it.deleted(recorded)),
         }
         touched
     }
@@ -189,6 +205,12 @@ impl Organization {
         }
     }
 
+    fn with_subscription(&mut self, recorded: &Recorded, change: impl FnOnce(&mut Subscription)) {
+        if let Some(subscription) = self.subscriptions.get_mut(recorded.subject.id.as_str()) {
+            change(Arc::make_mut(subscription));
+        }
+    }
+
     /// Last `seq` of the subject's own stream, 0 when it has none.
     pub fn version(&self, subject: &Subject) -> Seq {
         let id = subject.id.as_str();
@@ -201,6 +223,7 @@ impl Organization {
             SubjectKind::Agent => self.agents.get(id).map(|it| it.version),
             SubjectKind::Skill => self.skills.get(id).map(|it| it.version),
             SubjectKind::Key => self.keys.get(id).map(|it| it.version),
+            SubjectKind::Subscription => self.subscriptions.get(id).map(|it| it.version),
             SubjectKind::Version => self.versions.get(id).map(|it| it.published_seq),
         };
         version.unwrap_or_default()
@@ -215,6 +238,7 @@ impl Organization {
             SubjectKind::Agent => self.agents.get(id).map(json),
             SubjectKind::Skill => self.skills.get(id).map(json),
             SubjectKind::Key => self.keys.get(id).map(json),
+            SubjectKind::Subscription => self.subscriptions.get(id).map(json),
             SubjectKind::Version => self.versions.get(id).map(json),
         }?;
         Some(Document { subject: subject.clone(), version: self.version(subject), body })
@@ -228,7 +252,9 @@ impl Organization {
         let skills = self.skills.keys().map(|id| Subject::new(SubjectKind::Skill, id));
         let keys = self.keys.keys().map(|id| Subject::new(SubjectKind::Key, id));
         let versions = self.versions.keys().map(|id| Subject::new(SubjectKind::Version, id));
-        let subjects = integrations.chain(scopings).chain(agents).chain(skills).chain(keys).chain(versions);
+        let subscriptions = self.subscriptions.keys().map(|id| Subject::new(SubjectKind::Subscription, id));
+        let of_agents = agents.chain(skills).chain(versions);
+        let subjects = integrations.chain(scopings).chain(of_agents).chain(keys).chain(subscriptions);
         subjects.filter_map(|subject| self.document(&subject)).collect()
     }
 
@@ -261,6 +287,10 @@ impl Organization {
                 }
                 SubjectKind::Skill => {
                     organization.skills.insert(SkillId(subject.id.clone()), parse(subject, body)?);
+                }
+                SubjectKind::Subscription => {
+                    let id = SubscriptionId(subject.id.clone());
+                    organization.subscriptions.insert(id, parse(subject, body)?);
                 }
                 SubjectKind::Key => {
                     organization.keys.insert(KeyId(subject.id.clone()), parse(subject, body)?);

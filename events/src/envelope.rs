@@ -34,6 +34,7 @@ pub enum SubjectKind {
     Agent,
     Skill,
     Key,
+    Subscription,
     /// A published version: it has a document of its own and no events but its agent's.
     Version,
 }
@@ -46,6 +47,7 @@ impl SubjectKind {
             SubjectKind::Agent => "agent",
             SubjectKind::Skill => "skill",
             SubjectKind::Key => "key",
+            SubjectKind::Subscription => "subscription",
             SubjectKind::Version => "version",
         }
     }
@@ -65,6 +67,8 @@ pub enum ActorKind {
     Key,
     /// Somebody at the server's own command line.
     Operator,
+    /// The service itself; the id is the part of it that acted.
+    Service,
 }
 
 /// One event as it stands in the log.

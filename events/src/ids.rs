@@ -52,6 +52,8 @@ string_id! {
     SkillId,
     /// `ver_…`, one published version of an agent.
     VersionId,
+    /// `sub_…`, a webhook.
+    SubscriptionId,
     /// The public part of an API key.
     KeyId,
     /// `evt_…`, sortable by time of creation.

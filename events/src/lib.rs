@@ -12,6 +12,7 @@ pub mod key;
 pub mod names;
 pub mod scoping;
 pub mod skill;
+pub mod subscription;
 pub mod upcast;
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use crate::integration::*;
 use crate::key::*;
 use crate::scoping::*;
 use crate::skill::*;
+use crate::subscription::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -79,4 +80,9 @@ events! {
     KeyMinted: 1,
     KeyRotated: 1,
     KeyRevoked: 1,
+    SubscriptionCreated: 1,
+    SubscriptionSecretRotated: 1,
+    SubscriptionParked: 1,
+    SubscriptionResumed: 1,
+    SubscriptionDeleted: 1,
 }

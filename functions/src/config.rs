@@ -50,6 +50,16 @@ pub const VARIABLES: &[Variable] = &[
                   server and client takes it for dead",
     },
     Variable {
+        name: "BINDERY_WEBHOOK_RETRY_BASE_MS",
+        default: "1000",
+        meaning: "milliseconds before a webhook is tried again the first time; each next wait doubles, up to an hour",
+    },
+    Variable {
+        name: "BINDERY_WEBHOOK_GIVE_UP_MS",
+        default: "86400000",
+        meaning: "milliseconds of failing after which a webhook's subscription is parked until somebody resumes it",
+    },
+    Variable {
         name: "BINDERY_LOG",
         default: "info",
         meaning: "what is logged, as a filter such as warn or functions=debug; log lines never hold values of \
@@ -74,6 +84,11 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
         name: "BINDERY_ANSWERS_KEY",
         default: "",
         meaning: "id, ARN or alias of the KMS key that wraps the data keys of kept answers",
+    },
+    Variable {
+        name: "BINDERY_CHECKPOINTS_KEY",
+        default: "",
+        meaning: "id, ARN or alias of the asymmetric KMS key that signs checkpoints of the log",
     },
     Variable {
         name: "BINDERY_SECRETS",
@@ -106,6 +121,8 @@ pub struct Config {
     pub discovery_answer_after: Duration,
     pub stream_ends_after: Duration,
     pub stream_heartbeat: Duration,
+    pub webhook_retry_base: Duration,
+    pub webhook_give_up: Duration,
     pub log: String,
 }
 
@@ -151,6 +168,10 @@ impl Config {
             number("BINDERY_STREAM_ENDS_AFTER_MS", domain::limits::STREAM_ENDS_AFTER.as_millis() as u32);
         let stream_heartbeat =
             number("BINDERY_STREAM_HEARTBEAT_MS", domain::limits::STREAM_HEARTBEAT.as_millis() as u32);
+        let webhook_retry_base =
+            number("BINDERY_WEBHOOK_RETRY_BASE_MS", domain::limits::WEBHOOK_RETRY_BASE.as_millis() as u32);
+        let webhook_give_up =
+            number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -162,6 +183,8 @@ impl Config {
             discovery_answer_after: Duration::from_millis(u64::from(discovery_answer_after)),
             stream_ends_after: Duration::from_millis(u64::from(stream_ends_after)),
             stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
+            webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
+            webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
             log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
         })
     }

@@ -152,7 +152,13 @@ pub enum Grant {
     KeepAnswers,
     /// Ask for discoveries and look how far they are.
     Discoveries,
-    /// Reach customers' databases.
+    /// See how far webhooks are, and what was tried.
+    ReadDeliveries,
+    /// Move webhooks on, keep what was tried, and forget both.
+    WriteDeliveries,
+    /// Sign where the log ends.
+    SignCheckpoints,
+    /// Reach customers' databases and webhooks.
     Dial,
     /// Wrap the data keys of sealed credentials anew. What they seal stays closed.
     ReencryptCredentials,
@@ -172,6 +178,9 @@ impl Grant {
         Grant::ShredCredentials,
         Grant::KeepAnswers,
         Grant::Discoveries,
+        Grant::ReadDeliveries,
+        Grant::WriteDeliveries,
+        Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,
         Grant::Project,
@@ -182,6 +191,8 @@ impl Grant {
 impl Function {
     /// Reads the log.
     pub const READ: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(10) };
+    /// Folds or hashes a whole log.
+    pub const HISTORY: Function = Function { grants: &[], memory_mb: 1769, timeout: Duration::from_secs(28) };
     /// Changes configuration.
     pub const CHANGE: Function =
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };

@@ -1,7 +1,7 @@
 //! The one list of all endpoints.
 
 use crate::endpoint::Endpoint;
-use crate::{agents, history, integrations, keys, skills};
+use crate::{agents, history, integrations, keys, skills, subscriptions};
 
 pub static ALL: &[&Endpoint] = &[
     &integrations::list::ENDPOINT,
@@ -37,5 +37,18 @@ pub static ALL: &[&Endpoint] = &[
     &keys::rotate::ENDPOINT,
     &keys::revoke::ENDPOINT,
     &history::events::ENDPOINT,
+    &subscriptions::create::ENDPOINT,
+    &subscriptions::list::ENDPOINT,
+    &subscriptions::get::ENDPOINT,
+    &subscriptions::delete::ENDPOINT,
+    &subscriptions::test::ENDPOINT,
+    &subscriptions::deliveries::ENDPOINT,
+    &subscriptions::redeliver::ENDPOINT,
+    &subscriptions::rotate_secret::ENDPOINT,
+    &subscriptions::resume::ENDPOINT,
     &history::stream::ENDPOINT,
+    &history::audit::state::ENDPOINT,
+    &history::audit::diff::ENDPOINT,
+    &history::audit::verify::ENDPOINT,
+    &history::audit::checkpoint::ENDPOINT,
 ];

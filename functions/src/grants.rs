@@ -8,11 +8,13 @@ use crate::integrations::discoveries::Discoveries;
 use crate::problem::Problem;
 use crate::services::{Ports, Services};
 use async_trait::async_trait;
-use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq};
+use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
+use infra::signing::{CannotSign, Signer};
+use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore};
 use infra::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
-    DiscoveryJob, EventLog, StoreError, Verified, Voided,
+    DiscoveryJob, EventLog, StoreError, Stored, Verified, Voided,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -47,7 +49,9 @@ impl Ports {
             artefacts: Arc::new(Granted { port: self.artefacts.clone(), function, grants }),
             credentials: Arc::new(Granted { port: self.credentials.clone(), function, grants }),
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
+            deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
+            signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
         }
     }
@@ -75,6 +79,15 @@ impl EventLog for Granted<dyn EventLog> {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
         self.port.read(organization, after, limit).await
+    }
+
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        self.port.stored(organization, after, commits).await
     }
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {
@@ -222,6 +235,77 @@ impl Sealer for Granted<dyn Sealer> {
 
     fn forget(&self, context: &SealContext) {
         self.port.forget(context);
+    }
+}
+
+#[async_trait]
+impl Signer for Granted<dyn Signer> {
+    async fn sign(&self, message: &[u8]) -> Result<[u8; 64], CannotSign> {
+        self.to(Grant::SignCheckpoints).sign(message).await
+    }
+
+    async fn public_key(&self) -> Result<[u8; 32], CannotSign> {
+        self.to(Grant::SignCheckpoints).public_key().await
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for Granted<dyn DeliveryStore> {
+    async fn cursor(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+    ) -> Result<Option<Cursor>, StoreError> {
+        self.to(Grant::ReadDeliveries).cursor(organization, subscription).await
+    }
+
+    async fn advance(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        was: Option<&Cursor>,
+        now: &Cursor,
+        attempt: Option<&Attempt>,
+    ) -> Result<bool, StoreError> {
+        self.to(Grant::WriteDeliveries).advance(organization, subscription, was, now, attempt).await
+    }
+
+    async fn keep(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        attempt: &Attempt,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::WriteDeliveries).keep(organization, subscription, attempt).await
+    }
+
+    async fn attempts(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Attempt>, StoreError> {
+        self.to(Grant::ReadDeliveries).attempts(organization, subscription, before, limit).await
+    }
+
+    async fn attempt(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        id: &str,
+    ) -> Result<Option<Attempt>, StoreError> {
+        self.to(Grant::ReadDeliveries).attempt(organization, subscription, id).await
+    }
+
+    /// What there is to forget is looked up.
+    async fn forget(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::ReadDeliveries);
+        self.to(Grant::WriteDeliveries).forget(organization, subscription).await
     }
 }
 

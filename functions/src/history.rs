@@ -1,4 +1,7 @@
 //! What happened.
 
+pub mod audit;
+pub mod checkpoint;
 pub mod events;
+pub mod export;
 pub mod stream;

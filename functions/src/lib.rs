@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod caller;
+pub mod changes;
 pub mod clock;
 pub mod config;
 pub mod decide;
@@ -14,6 +15,7 @@ pub mod key_text;
 #[cfg(feature = "aws")]
 pub mod lambda;
 pub mod openapi;
+pub mod operator;
 pub mod pages;
 pub mod problem;
 pub mod random;
@@ -35,3 +37,4 @@ pub mod history;
 pub mod integrations;
 pub mod keys;
 pub mod skills;
+pub mod subscriptions;

@@ -1,6 +1,6 @@
 //! Identifiers and secrets. All of it comes from the operating system.
 
-use events::{AgentId, CommandId, KeyId, RequestId, SkillId, VersionId};
+use events::{AgentId, CommandId, KeyId, RequestId, SkillId, SubscriptionId, VersionId};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,6 +50,14 @@ pub fn version_id() -> VersionId {
     VersionId(sortable("ver"))
 }
 
+pub fn subscription_id() -> SubscriptionId {
+    SubscriptionId(sortable("sub"))
+}
+
+pub fn attempt_id() -> String {
+    sortable("dlv")
+}
+
 pub fn command_id() -> CommandId {
     CommandId(sortable("cmd"))
 }
@@ -68,4 +76,10 @@ pub fn request_id() -> RequestId {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| base62(12));
     RequestId(format!("req_{process}{}", base62_number(COUNT.fetch_add(1, Ordering::Relaxed), 7)))
+}
+
+/// Evenly between 0 and 1.
+pub fn fraction() -> f64 {
+    let number = getrandom::u32().expect("the operating system gives randomness");
+    f64::from(number) / f64::from(u32::MAX)
 }

@@ -1,10 +1,12 @@
 //! The one list of functions that something else than a request wakes.
 
+pub mod deliver;
 pub mod discover;
 pub mod mint_first;
 pub mod project;
 pub mod records;
 pub mod reencrypt;
+pub mod retry;
 pub mod sweep;
 pub mod watch;
 
@@ -19,6 +21,8 @@ use std::time::Duration;
 
 pub static ALL: &[&Reaction] = &[
     &project::REACTION,
+    &deliver::REACTION,
+    &retry::REACTION,
     &sweep::REACTION,
     &reencrypt::REACTION,
     &discover::REACTION,

@@ -4,6 +4,7 @@ use crate::config::Config;
 use crate::endpoint::Grant;
 use crate::integrations::discoveries::Discoveries;
 use crate::rate::Rates;
+use crate::subscriptions::deliverer::Deliverer;
 use domain::catalog::Catalog;
 use domain::integration::Discovery;
 use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
@@ -14,6 +15,9 @@ use infra::databases::guard::Guard;
 use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
+use infra::signing::Signer;
+use infra::storage::deliveries::DeliveryStore;
+use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
 use std::collections::HashMap;
@@ -31,7 +35,9 @@ pub struct Ports {
     pub artefacts: Arc<dyn Artefacts>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
+    pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
+    pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
 }
 
@@ -41,16 +47,21 @@ pub struct ServiceKeys {
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
     pub cursor_key: Zeroizing<[u8; 32]>,
+    /// For the secrets that sign webhooks.
+    pub webhook_key: Zeroizing<[u8; 32]>,
     pub hash_key: Zeroizing<[u8; 32]>,
 }
 
 pub struct Services {
     pub config: Config,
     pub log: Arc<dyn EventLog>,
+    pub past: Past,
     pub snapshots: Arc<Snapshots>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
+    pub deliveries: Arc<dyn DeliveryStore>,
     pub sealer: Arc<dyn Sealer>,
+    pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
     pub rates: Rates,
     pub discoveries: Arc<dyn Discoveries>,
@@ -58,6 +69,8 @@ pub struct Services {
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
     pub cursor_key: Zeroizing<[u8; 32]>,
+    /// For the secrets that sign webhooks.
+    pub webhook_key: Zeroizing<[u8; 32]>,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Zeroizing<[u8; 32]>,
     /// Requests and discoveries that run, so that a server that stops lets them finish.
@@ -66,6 +79,8 @@ pub struct Services {
     pub stopping: CancellationToken,
     pub turns: Turns,
     pub streams: Keyed<OrganizationId>,
+    /// None where nothing goes on in the background: another function delivers webhooks there.
+    pub deliverer: Option<Deliverer>,
     pub management: KeyedSemaphores,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
     /// The head up to which ended connections were let go of.
@@ -106,7 +121,7 @@ impl Services {
     /// May do everything.
     pub fn new(config: Config, ports: Ports, keys: ServiceKeys) -> Self {
         let dialer = Dialer::new(Guard { allowed: config.allow_private_hosts.clone() });
-        Self::with(config, ports, keys, dialer)
+        Self { deliverer: Some(Deliverer::default()), ..Self::with(config, ports, keys, dialer) }
     }
 
     /// May do what `function` was granted, and no more.
@@ -128,11 +143,14 @@ impl Services {
     fn with(config: Config, ports: Ports, keys: ServiceKeys, dialer: Dialer) -> Self {
         let drivers = Drivers { dialer: Arc::new(dialer) };
         Self {
+            past: Past::new(ports.log.clone()),
             log: ports.log,
             snapshots: Arc::new(Snapshots::new(ports.artefacts)),
             credentials: ports.credentials,
             answers: ports.answers,
+            deliveries: ports.deliveries,
             sealer: ports.sealer,
+            signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),
             rates: Rates::new(config.rate_per_key, config.rate_per_organization),
             discoveries: ports.discoveries,
@@ -141,9 +159,11 @@ impl Services {
             stopping: Default::default(),
             turns: Keyed::new(1),
             streams: Keyed::new(STREAMS_MAX),
+            deliverer: None,
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
             peppers: keys.peppers,
             cursor_key: keys.cursor_key,
+            webhook_key: keys.webhook_key,
             hash_key: keys.hash_key,
             organizations_by_key: Default::default(),
             let_go: Default::default(),

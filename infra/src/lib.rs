@@ -13,4 +13,6 @@ pub mod sealing;
 pub mod secret;
 #[cfg(feature = "aws")]
 pub mod service_keys;
+pub mod signing;
 pub mod storage;
+pub mod webhooks;

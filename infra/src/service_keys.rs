@@ -33,6 +33,8 @@ pub enum ServiceKeysError {
 #[derive(Clone)]
 pub struct SigningKeys {
     pub cursor_key: Bytes32,
+    /// For the secrets that sign webhooks.
+    pub webhook_key: Bytes32,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Bytes32,
 }
@@ -54,6 +56,7 @@ pub async fn load(
     let signing = signing?.ok_or(ServiceKeysError::Missing(signing_name))?;
     let signing = SigningKeys {
         cursor_key: derive(signing.as_bytes(), "cursors"),
+        webhook_key: derive(signing.as_bytes(), "webhooks"),
         hash_key: derive(signing.as_bytes(), "keyed-hashes"),
     };
     let peppers = SecretPeppers {

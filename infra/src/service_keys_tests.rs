@@ -62,7 +62,9 @@ async fn equal_secrets_give_equal_keys_to_every_process_and_each_use_has_its_own
     assert!(*one.known() == *two.known());
     assert!(one.known().previous.is_none(), "it was never rotated");
     assert!(signing.cursor_key == signing_again.cursor_key && signing.hash_key == signing_again.hash_key);
-    assert!(signing.cursor_key != signing.hash_key);
+    assert!(signing.webhook_key == signing_again.webhook_key);
+    assert!(signing.cursor_key != signing.hash_key && signing.webhook_key != signing.hash_key);
+    assert!(signing.webhook_key != signing.cursor_key);
     let (elsewhere, other) = Bench::new().await.load().await;
     assert!(one.known().current != elsewhere.known().current && signing.hash_key != other.hash_key);
 }

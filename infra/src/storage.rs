@@ -5,12 +5,14 @@ pub mod chain;
 pub mod conformance;
 #[cfg(test)]
 mod cqrs;
+pub mod deliveries;
 mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
 #[cfg(test)]
 mod histories;
 mod judging;
+pub mod past;
 mod replay;
 pub mod snapshots;
 pub mod sqlite;
@@ -83,6 +85,16 @@ pub enum StoreError {
     Corrupt { seq: Seq, reason: String },
 }
 
+/// One event as its bytes stand in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub seq: Seq,
+    pub prev_hash: [u8; 32],
+    pub hash: [u8; 32],
+    /// JSON.
+    pub bytes: String,
+}
+
 /// What `verify` found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verified {
@@ -111,6 +123,14 @@ pub trait EventLog: Send + Sync {
         after: Seq,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The same as bytes, of at most `commits` commits: what an export holds, so that others can verify it.
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError>;
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError>;
 

@@ -1,5 +1,6 @@
 //! The real `bindery`, as a person or a supervisor runs it.
 
+mod audit;
 mod program;
 
 use crate::http::Http;

@@ -13,7 +13,7 @@ use functions::services::{Ports, Services};
 use functions::start::embedded::Embedded;
 use infra::storage::DiscoveryJob;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 impl Site {
     /// A server on which each endpoint is a function of its own: its grants, its pools, its memory of schemas.
@@ -28,12 +28,25 @@ impl Site {
                 discoveries: ports.discoveries.clone(),
                 services: granted(&ports, worker.name, worker.function.grants),
             };
+            let delivers = &reactions::retry::REACTION;
+            tokio::spawn(deliver(granted(&ports, delivers.name, delivers.function.grants)));
             let ports = Ports { discoveries: Arc::new(runs), ..ports };
             router_of(services.clone(), endpoints::ALL, |endpoint| {
                 granted(&ports, endpoint.name, endpoint.function.grants)
             })
         })
         .await
+    }
+}
+
+/// Delivers to webhooks as the function on a schedule does, until the site is gone.
+async fn deliver(services: Arc<Services>) {
+    while let Ok(organizations) = services.log.organizations().await {
+        let done = services.deliver_all_due(organizations, Instant::now() + Duration::from_millis(100)).await;
+        if !done.wrong.is_empty() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

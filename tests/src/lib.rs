@@ -12,6 +12,8 @@ pub mod site;
 pub mod story;
 
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod authorization;
 #[cfg(test)]
 mod canaries;
@@ -27,6 +29,8 @@ mod desk;
 mod doorbells;
 #[cfg(test)]
 mod egress;
+#[cfg(test)]
+mod examples;
 #[cfg(test)]
 mod granted;
 #[cfg(all(test, feature = "aws"))]
@@ -57,5 +61,7 @@ mod streaming;
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;
+#[cfg(test)]
+mod webhooks;
 #[cfg(test)]
 mod writes;

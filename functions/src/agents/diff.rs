@@ -2,14 +2,14 @@
 
 use super::{CompiledConfig, compiled, compiled_draft};
 use crate::body::schema;
+use crate::changes::{Change, changes};
 use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::{Map, Value, json};
 
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -18,23 +18,6 @@ pub struct DiffResponse {
     from: Option<String>,
     to: String,
     changes: Vec<Change>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub struct Change {
-    /// Such as `skills.next_appointment.executionConfig.statement`.
-    field: String,
-    before: Value,
-    after: Value,
-    kind: ChangeKind,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-enum ChangeKind {
-    Added,
-    Removed,
-    Changed,
 }
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -79,48 +62,16 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
             (previous.map(|id| id.0.clone()), version_id.0.clone(), before, this)
         }
     };
-    let changes = changes(before.as_ref(), &after);
+    let before = before.map_or_else(|| json!({}), |before| by_tool(&before));
+    let changes = changes(&before, &by_tool(&after));
     Ok(Reply::ok(&DiffResponse { from, to, changes }))
 }
 
-fn changes(before: Option<&CompiledConfig>, after: &CompiledConfig) -> Vec<Change> {
-    let (before, mut after) = (before.map(flat).unwrap_or_default(), flat(after));
-    let mut changes = Vec::new();
-    for (field, old) in before {
-        match after.remove(&field) {
-            None => {
-                changes.push(Change { field, before: old, after: Value::Null, kind: ChangeKind::Removed })
-            }
-            Some(new) if new != old => {
-                changes.push(Change { field, before: old, after: new, kind: ChangeKind::Changed });
-            }
-            Some(_) => {}
-        }
-    }
-    let added = |(field, new)| Change { field, before: Value::Null, after: new, kind: ChangeKind::Added };
-    changes.extend(after.into_iter().map(added));
-    changes.sort_by(|a, b| a.field.cmp(&b.field));
-    changes
-}
-
-/// Every leaf of every skill by its path. Lists are leaves: half a list says nothing.
-fn flat(config: &CompiledConfig) -> BTreeMap<String, Value> {
-    fn walk(path: String, value: Value, leaves: &mut BTreeMap<String, Value>) {
-        match value {
-            Value::Object(members) => {
-                for (name, member) in members {
-                    walk(format!("{path}.{name}"), member, leaves);
-                }
-            }
-            leaf => {
-                leaves.insert(path, leaf);
-            }
-        }
-    }
-    let mut leaves = BTreeMap::new();
-    for skill in &config.skills {
+/// By the name that callers know a skill under.
+fn by_tool(config: &CompiledConfig) -> Value {
+    let skills = config.skills.iter().map(|skill| {
         let value = serde_json::to_value(skill).expect("skills are JSON");
-        walk(format!("skills.{}", skill.tool), value, &mut leaves);
-    }
-    leaves
+        (skill.tool.clone(), value)
+    });
+    json!({ "skills": skills.collect::<Map<_, _>>() })
 }

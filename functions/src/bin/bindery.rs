@@ -1,16 +1,23 @@
 //! All endpoints on one port, on SQLite and a key file.
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use events::OrganizationId;
 use functions::config::{Config, VARIABLES};
+use functions::history::checkpoint::Checkpoint;
+use functions::history::export::{self, Checked};
 use functions::keys::first::{self, FirstKey};
 use functions::server;
+use functions::services::Services;
 use functions::start::embedded::Embedded;
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use jiff::Timestamp;
+use std::fs::File;
+use std::io::{BufReader, BufWriter};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
@@ -38,6 +45,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
+    },
+    /// The history: what was true, what changed, and whether the log holds
+    Audit {
+        #[command(subcommand)]
+        command: AuditCommand,
     },
     /// What is derived from the log
     Projections {
@@ -76,6 +88,56 @@ enum ProjectionsCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum AuditCommand {
+    /// Computes the hash chain again from the bytes as stored, and names the first event that does not fit
+    Verify {
+        #[command(flatten)]
+        of: Of,
+        /// A checkpoint that was kept, as GET /audit/checkpoint gives it: the log must extend it
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+    },
+    /// What an organization's agents could see and run at a point of its history, and what led to it
+    Replay {
+        #[command(flatten)]
+        of: Of,
+        /// An instant in RFC 3339, such as 2026-03-03T14:03:00Z, or a sequence number
+        #[arg(long, value_name = "POINT")]
+        at: String,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
+    /// Writes the whole log to stdout as JSON Lines, with all that is needed to verify it elsewhere
+    Export {
+        #[command(flatten)]
+        of: Of,
+    },
+    /// Verifies an export with nothing but itself
+    Import {
+        /// Only verifies; there is no other import, for a log is nobody's to put together
+        #[arg(long, required = true)]
+        verify_only: bool,
+        /// The export; stdin when absent
+        #[arg(value_name = "FILE")]
+        file: Option<PathBuf>,
+    },
+}
+
+#[derive(Args)]
+struct Of {
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    #[arg(long, default_value = "default")]
+    organization: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
 fn environment_help() -> String {
     let mut help = String::from("Environment:\n");
     for variable in VARIABLES {
@@ -102,6 +164,7 @@ async fn run(cli: Cli) -> Result<(), String> {
         Command::Keys { command: KeysCommand::Mint { data_dir, name, scopes, organization, expires_at } } => {
             mint(data_dir, name, scopes, organization, expires_at).await
         }
+        Command::Audit { command } => audit(command).await,
         Command::Projections { command: ProjectionsCommand::Rebuild { data_dir } } => rebuild(data_dir).await,
     }
 }
@@ -156,6 +219,72 @@ async fn mint(
     let (_, text) = minted.map_err(|problem| first::lines(&problem))?;
     println!("{}", text.expose());
     Ok(())
+}
+
+async fn audit(command: AuditCommand) -> Result<(), String> {
+    match command {
+        AuditCommand::Verify { of, checkpoint } => {
+            let kept = checkpoint.map(|file| read_checkpoint(&file)).transpose()?;
+            let (services, organization) = history(&of).await?;
+            println!("{}", services.audit_verify(&organization, kept.as_ref()).await?);
+        }
+        AuditCommand::Replay { of, at, format } => {
+            let (services, organization) = history(&of).await?;
+            let replayed = services.audit_replay(&organization, &at).await?;
+            match format {
+                Format::Text => print!("{}", replayed.text()),
+                Format::Json => println!("{}", replayed.json()),
+            }
+        }
+        AuditCommand::Export { of } => {
+            let (services, organization) = history(&of).await?;
+            let events = services.export(&organization, &mut BufWriter::new(std::io::stdout())).await?;
+            eprintln!("{organization}: {events} events exported");
+        }
+        AuditCommand::Import { verify_only: _, file } => {
+            let checked = match file {
+                Some(file) => export::verify(BufReader::new(open(&file)?))?,
+                None => export::verify(std::io::stdin().lock())?,
+            };
+            let Checked { organization, events, public_key } = checked;
+            println!("{organization}: {events} events hold, signed by the key {public_key}");
+        }
+    }
+    Ok(())
+}
+
+/// The services on a data folder that a server may be using at the same time.
+async fn history(of: &Of) -> Result<(Arc<Services>, OrganizationId), String> {
+    let embedded = Embedded::open(&of.data_dir).await?;
+    let organization = OrganizationId(of.organization.clone());
+    let known = embedded.store.organizations().await.map_err(|error| error.to_string())?;
+    if !known.contains(&organization) {
+        let known: Vec<String> = known.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "--organization: {organization} has no log here; there are: {}",
+            known.join(", ")
+        ));
+    }
+    let config = Config::from_environment("http://127.0.0.1").map_err(|wrong| wrong.join("\n"))?;
+    Ok((embedded.read_only(config), organization))
+}
+
+fn open(file: &Path) -> Result<File, String> {
+    File::open(file).map_err(|error| format!("{}: {error}", file.display()))
+}
+
+/// The whole answer of `GET /audit/checkpoint`, or its data alone.
+fn read_checkpoint(file: &Path) -> Result<Checkpoint, String> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Kept {
+        Answer { data: Checkpoint },
+        Data(Checkpoint),
+    }
+    let kept = serde_json::from_reader(BufReader::new(open(file)?));
+    match kept.map_err(|_| format!("{} holds no checkpoint", file.display()))? {
+        Kept::Answer { data } | Kept::Data(data) => Ok(data),
+    }
 }
 
 async fn rebuild(data_dir: PathBuf) -> Result<(), String> {

@@ -4,6 +4,7 @@ use crate::start::embedded::Embedded;
 use events::agent::AgentCreated;
 use events::{Actor, ActorKind, Event, RequestId, Subject, SubjectKind};
 use infra::storage::Expects;
+use infra::storage::deliveries::{Attempt, Cursor};
 use std::future::Future;
 use std::pin::Pin;
 use tempfile::TempDir;
@@ -32,6 +33,24 @@ fn sealed() -> Sealed {
 
 fn slot() -> AnswerSlot {
     AnswerSlot { organization: organization(), key: "http:a".to_owned(), body_hash: "b".to_owned() }
+}
+
+fn hook() -> SubscriptionId {
+    SubscriptionId::from("sub_1")
+}
+
+fn attempt() -> Attempt {
+    Attempt {
+        id: "dlv_1".to_owned(),
+        seq: Seq(1),
+        event_id: "evt_1".into(),
+        event_type: "AgentCreated".to_owned(),
+        number: 1,
+        at: clock::now(),
+        duration_ms: 1,
+        status: None,
+        failure: None,
+    }
 }
 
 fn commit() -> Commit {
@@ -107,6 +126,38 @@ const USES: &[Use] = &[
         &[Grant::KeepAnswers, Grant::SeeAllOrganizations],
         using!(ports, ports.answers.expire(clock::now())),
     ),
+    (
+        "see how far a webhook is",
+        &[Grant::ReadDeliveries],
+        using!(ports, ports.deliveries.cursor(&organization(), &hook())),
+    ),
+    (
+        "list attempts",
+        &[Grant::ReadDeliveries],
+        using!(ports, ports.deliveries.attempts(&organization(), &hook(), None, 1)),
+    ),
+    (
+        "look at an attempt",
+        &[Grant::ReadDeliveries],
+        using!(ports, ports.deliveries.attempt(&organization(), &hook(), "dlv_1")),
+    ),
+    (
+        "move a webhook on",
+        &[Grant::WriteDeliveries],
+        using!(ports, ports.deliveries.advance(&organization(), &hook(), None, &Cursor::default(), None)),
+    ),
+    (
+        "keep an attempt",
+        &[Grant::WriteDeliveries],
+        using!(ports, ports.deliveries.keep(&organization(), &hook(), &attempt())),
+    ),
+    (
+        "forget a webhook",
+        &[Grant::ReadDeliveries, Grant::WriteDeliveries],
+        using!(ports, ports.deliveries.forget(&organization(), &hook())),
+    ),
+    ("sign a checkpoint", &[Grant::SignCheckpoints], using!(ports, ports.signer.sign(b"a"))),
+    ("know who signs", &[Grant::SignCheckpoints], using!(ports, ports.signer.public_key())),
     (
         "look at a discovery",
         &[Grant::Discoveries],

@@ -1,4 +1,4 @@
-//! What holds data: tables, the bucket, the two keys and the two secrets. Nothing of it goes with the stack.
+//! What holds data: tables, the bucket, the keys and the two secrets. Nothing of it goes with the stack.
 
 use super::{Resource, attribute, reference, sub};
 use infra::storage::dynamodb::tables::{PARTITION, SORT, TABLES, Table, TableName};
@@ -7,6 +7,10 @@ use serde_json::{Value, json};
 /// A new id makes a new key, and the one before stays in the account.
 pub const CREDENTIALS_KEY: &str = "CredentialsKey";
 pub const ANSWERS_KEY: &str = "AnswersKey";
+/// Signs checkpoints of the log.
+pub const CHECKPOINTS_KEY: &str = "CheckpointsKey";
+/// Ed25519 over the whole message.
+pub const SIGNING_ALGORITHM: &str = "ED25519_SHA_512";
 pub const PEPPER: &str = "ApiKeyPepper";
 pub const SIGNING_KEYS: &str = "SigningKeys";
 pub const BUCKET: &str = "ArtefactsBucket";
@@ -76,23 +80,83 @@ pub fn keys() -> Vec<Resource> {
     ];
     let mut resources = Vec::new();
     for (id, alias_id, purpose, what) in made_for {
-        let alias = sub(&format!("alias/${{AWS::StackName}}-{}", purpose.replace('_', "-")));
-        resources.push((id.to_owned(), kept(key(purpose, what))));
-        resources.push((
-            // Not after the key: it is led over to a new one.
-            alias_id.to_owned(),
-            json!({
-                "Type": "AWS::KMS::Alias",
-                "Properties": { "AliasName": alias, "TargetKeyId": reference(id) },
-            }),
-        ));
+        resources.extend(named(id, alias_id, &purpose.replace('_', "-"), key(purpose, what)));
     }
+    resources.extend(named(CHECKPOINTS_KEY, "CheckpointsAlias", "checkpoints", signing_key()));
     resources
+}
+
+/// A key that stays, and its alias, whose id is not made from the key's: it is led over to a new one.
+fn named(id: &str, alias_id: &str, alias: &str, key: Value) -> [Resource; 2] {
+    let alias = json!({
+        "Type": "AWS::KMS::Alias",
+        "Properties": {
+            "AliasName": sub(&format!("alias/${{AWS::StackName}}-{alias}")),
+            "TargetKeyId": reference(id),
+        },
+    });
+    [(id.to_owned(), kept(key)), (alias_id.to_owned(), alias)]
+}
+
+/// Asymmetric keys are not rotated by KMS, and whoever keeps a checkpoint knows this key by its public half.
+fn signing_key() -> Value {
+    json!({
+        "Type": "AWS::KMS::Key",
+        "Properties": {
+            "Description": sub("${AWS::StackName}: signs checkpoints of the log"),
+            "KeySpec": "ECC_NIST_EDWARDS25519",
+            "KeyUsage": "SIGN_VERIFY",
+            "PendingWindowInDays": 30,
+            "KeyPolicy": {
+                "Version": "2012-10-17",
+                "Statement": [
+                    administer(),
+                    {
+                        "Sid": "Sign",
+                        "Effect": "Allow",
+                        "Principal": account(),
+                        "Action": ["kms:Sign", "kms:Verify"],
+                        "Resource": "*",
+                        "Condition": { "StringEquals": { "kms:SigningAlgorithm": SIGNING_ALGORITHM } },
+                    },
+                    {
+                        "Sid": "ShowThePublicHalf",
+                        "Effect": "Allow",
+                        "Principal": account(),
+                        "Action": "kms:GetPublicKey",
+                        "Resource": "*",
+                    },
+                ],
+            },
+        },
+    })
+}
+
+fn account() -> Value {
+    json!({ "AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") })
+}
+
+fn administer() -> Value {
+    json!({
+        "Sid": "Administer",
+        "Effect": "Allow",
+        "Principal": account(),
+        "Action": [
+            "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias",
+            "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation", "kms:EnableKey",
+            "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
+            "kms:ListAliases", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations",
+            "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RetireGrant", "kms:RevokeGrant",
+            "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource",
+            "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
+        ],
+        "Resource": "*",
+    })
 }
 
 /// Whoever administers the key cannot use it, and whoever uses it must say what for. Which roles do is theirs to say.
 fn key(purpose: &str, what: &str) -> Value {
-    let account = json!({ "AWS": sub("arn:${AWS::Partition}:iam::${AWS::AccountId}:root") });
+    let account = account();
     json!({
         "Type": "AWS::KMS::Key",
         "Properties": {
@@ -102,21 +166,7 @@ fn key(purpose: &str, what: &str) -> Value {
             "KeyPolicy": {
                 "Version": "2012-10-17",
                 "Statement": [
-                    {
-                        "Sid": "Administer",
-                        "Effect": "Allow",
-                        "Principal": account,
-                        "Action": [
-                            "kms:CancelKeyDeletion", "kms:CreateAlias", "kms:DeleteAlias",
-                            "kms:DescribeKey", "kms:DisableKey", "kms:DisableKeyRotation", "kms:EnableKey",
-                            "kms:EnableKeyRotation", "kms:GetKeyPolicy", "kms:GetKeyRotationStatus",
-                            "kms:ListAliases", "kms:ListGrants", "kms:ListKeyPolicies", "kms:ListKeyRotations",
-                            "kms:ListResourceTags", "kms:PutKeyPolicy", "kms:RetireGrant", "kms:RevokeGrant",
-                            "kms:RotateKeyOnDemand", "kms:ScheduleKeyDeletion", "kms:TagResource",
-                            "kms:UntagResource", "kms:UpdateAlias", "kms:UpdateKeyDescription",
-                        ],
-                        "Resource": "*",
-                    },
+                    administer(),
                     {
                         "Sid": "UseForItsPurpose",
                         "Effect": "Allow",

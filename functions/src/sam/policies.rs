@@ -1,6 +1,8 @@
 //! What a role may do: what its trigger takes, what every function needs, and its grants; nothing else.
 
-use super::data::{ANSWERS_KEY, BUCKET, CREDENTIALS_KEY, PEPPER, SIGNING_KEYS, table};
+use super::data::{
+    ANSWERS_KEY, BUCKET, CHECKPOINTS_KEY, CREDENTIALS_KEY, PEPPER, SIGNING_ALGORITHM, SIGNING_KEYS, table,
+};
 use super::{attribute, none_unless, reference, sub};
 use crate::endpoint::Grant;
 use infra::storage::dynamodb::tables::{RUNNING, TableName};
@@ -92,6 +94,22 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             &["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"],
             arn(TableName::Discoveries),
         )],
+        Grant::ReadDeliveries => {
+            vec![allow("ReadDeliveries", &["dynamodb:GetItem", "dynamodb:Query"], arn(TableName::Deliveries))]
+        }
+        Grant::WriteDeliveries => vec![allow(
+            "WriteDeliveries",
+            &["dynamodb:BatchWriteItem", "dynamodb:PutItem"],
+            arn(TableName::Deliveries),
+        )],
+        Grant::SignCheckpoints => vec![
+            under(
+                allow("SignCheckpoints", &["kms:Sign"], attribute(CHECKPOINTS_KEY, "Arn")),
+                "kms:SigningAlgorithm",
+                SIGNING_ALGORITHM,
+            ),
+            allow("KnowWhoSigns", &["kms:GetPublicKey"], attribute(CHECKPOINTS_KEY, "Arn")),
+        ],
         Grant::Dial => vec![none_unless(
             super::functions::IN_VPC,
             // EC2 creates the interfaces in the function's name and knows no narrower resource for it.
@@ -146,8 +164,13 @@ fn with_former_key(sid: &str, action: &str) -> Value {
     none_unless(HAS_FORMER_KEY, only_for("credentials", allow(sid, &[action], reference(FORMER_KEY))))
 }
 
-fn only_for(purpose: &str, mut statement: Value) -> Value {
-    statement["Condition"] = json!({ "StringEquals": { "kms:EncryptionContext:purpose": purpose } });
+fn only_for(purpose: &str, statement: Value) -> Value {
+    under(statement, "kms:EncryptionContext:purpose", purpose)
+}
+
+/// Allowed where the request's `name` is this.
+fn under(mut statement: Value, name: &str, is: &str) -> Value {
+    statement["Condition"] = json!({ "StringEquals": { name: is } });
     statement
 }
 

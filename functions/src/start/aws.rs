@@ -12,6 +12,7 @@ use infra::aws::SdkConfig;
 use infra::databases::pool::PoolKey;
 use infra::sealing::kms::{KmsKeys, KmsSealer};
 use infra::service_keys::{self, ServiceKeysError};
+use infra::signing::kms::KmsSigner;
 use infra::storage::dynamodb::DynamoStore;
 use infra::storage::dynamodb::tables::Names;
 use infra::storage::{DiscoveryStore, EventLog};
@@ -33,6 +34,8 @@ pub struct Deployment {
     pub config: Config,
     pub names: Names,
     pub keys: KmsKeys,
+    /// Id, ARN or alias of the KMS key that signs checkpoints.
+    pub checkpoints_key: String,
     /// What the names of its secrets begin with.
     pub secrets: String,
     pub head_trusted: Duration,
@@ -61,6 +64,7 @@ impl Deployment {
             credentials: required("BINDERY_CREDENTIALS_KEY"),
             answers: required("BINDERY_ANSWERS_KEY"),
         };
+        let checkpoints_key = required("BINDERY_CHECKPOINTS_KEY");
         let secrets = required("BINDERY_SECRETS");
         let head_trusted = match lookup("BINDERY_HEAD_TRUSTED_MS").map(|text| text.trim().parse()) {
             None => HEAD_TRUSTED,
@@ -83,7 +87,7 @@ impl Deployment {
                 if tells_url {
                     config.public_url.clear();
                 }
-                Ok(Self { config, names, keys, secrets, head_trusted, warm })
+                Ok(Self { config, names, keys, checkpoints_key, secrets, head_trusted, warm })
             }
             Some(_) | None => Err(wrong),
         }
@@ -188,6 +192,7 @@ impl Opening {
         let keys = ServiceKeys {
             peppers: Arc::new(peppers),
             cursor_key: signing.cursor_key,
+            webhook_key: signing.webhook_key,
             hash_key: signing.hash_key,
         };
         let (store, sealer) = (self.store.clone(), self.sealer.clone());
@@ -197,7 +202,9 @@ impl Opening {
             artefacts: store.clone(),
             credentials: store.clone(),
             answers: store.clone(),
+            deliveries: store.clone(),
             sealer: sealer.clone(),
+            signer: Arc::new(KmsSigner::new(&self.sdk, self.deployment.checkpoints_key.clone())),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),
         };
         let config = self.deployment.config.clone();
@@ -254,6 +261,7 @@ mod tests {
             "BINDERY_BUCKET" => "bindery-dev-artefacts",
             "BINDERY_CREDENTIALS_KEY" => "alias/bindery-dev-credentials",
             "BINDERY_ANSWERS_KEY" => "alias/bindery-dev-answers",
+            "BINDERY_CHECKPOINTS_KEY" => "alias/bindery-dev-checkpoints",
             "BINDERY_SECRETS" => "bindery-dev",
             "BINDERY_HEAD_TRUSTED_MS" => "2000",
             "BINDERY_WARM_ORGANIZATIONS" => "default, clinic,",
@@ -270,7 +278,7 @@ mod tests {
             _ => None,
         };
         let wrong = Deployment::from_lookup(lookup).unwrap_err();
-        assert_eq!(wrong.len(), 7, "{wrong:?}");
+        assert_eq!(wrong.len(), 8, "{wrong:?}");
         let required = DEPLOYMENT_VARIABLES.iter().filter(|variable| variable.default.is_empty());
         for variable in required {
             assert!(wrong.iter().any(|it| it.starts_with(variable.name)), "{}: {wrong:?}", variable.name);
@@ -284,6 +292,7 @@ mod tests {
         assert_eq!(deployment.names.bucket, "bindery-dev-artefacts");
         assert_eq!(deployment.keys.credentials, "alias/bindery-dev-credentials");
         assert_eq!(deployment.keys.answers, "alias/bindery-dev-answers");
+        assert_eq!(deployment.checkpoints_key, "alias/bindery-dev-checkpoints");
         assert_eq!(deployment.secrets, "bindery-dev");
         assert_eq!(deployment.head_trusted, Duration::from_secs(2));
         assert_eq!(deployment.warm, [OrganizationId::from("default"), OrganizationId::from("clinic")]);

@@ -6,6 +6,7 @@ use crate::services::{Ports, ServiceKeys, Services};
 use crate::skills::answers::settle_abandoned;
 use infra::peppers::{OnePepper, PepperSource};
 use infra::sealing::key_file::KeyFileSealer;
+use infra::signing::DerivedSigner;
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use std::path::Path;
@@ -49,7 +50,9 @@ impl Embedded {
             artefacts: self.store.clone(),
             credentials: self.store.clone(),
             answers: self.store.clone(),
+            deliveries: self.store.clone(),
             sealer: self.sealer.clone(),
+            signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),
         }
     }
@@ -58,14 +61,20 @@ impl Embedded {
         ServiceKeys {
             peppers: self.peppers.clone(),
             cursor_key: self.sealer.derive("cursors"),
+            webhook_key: self.sealer.derive("webhooks"),
             hash_key: self.sealer.derive("keyed-hashes"),
         }
+    }
+
+    /// Puts the services together and leaves everything as it is: for looking at a folder that a server may serve.
+    pub fn read_only(&self, config: Config) -> Arc<Services> {
+        Arc::new(Services::new(config, self.ports(), self.keys()))
     }
 
     /// # Errors
     /// When what an earlier process left behind cannot be settled.
     pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
-        let services = Arc::new(Services::new(config, self.ports(), self.keys()));
+        let services = self.read_only(config);
         let settled = settle_abandoned(&services).await;
         if let Some(problem) = settled.failed.into_iter().next() {
             return Err(problem.detail);
@@ -79,6 +88,7 @@ impl Embedded {
         if let Some((organization, error)) = services.shred_leftovers().await.into_iter().next() {
             return Err(format!("ended credentials of {organization}: {error}"));
         }
+        services.deliver_all().await.map_err(|error| error.to_string())?;
         let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
         tokio::spawn(sweep(weak, store));
         Ok(services)

@@ -61,10 +61,15 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
 }
 
 impl Guard {
+    /// Whether the operator opened this address.
+    pub fn opens(&self, address: IpAddr) -> bool {
+        self.allowed.iter().any(|net| net.contains(&address))
+    }
+
     /// # Errors
     /// What kind of address it is, when it may not be dialled.
     pub fn judge(&self, address: IpAddr) -> Result<(), Reason> {
-        let opened = self.allowed.iter().any(|net| net.contains(&address));
+        let opened = self.opens(address);
         if let IpAddr::V6(address) = address
             && let Some(mapped) = address.to_ipv4_mapped()
         {

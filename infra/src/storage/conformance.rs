@@ -3,9 +3,11 @@
 pub mod appending;
 pub mod beside;
 pub mod conflicts;
+pub mod deliveries;
 pub mod reading;
 pub mod verifying;
 
+use super::deliveries::DeliveryStore;
 use super::{AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects};
 use async_trait::async_trait;
 use events::agent::AgentCreated;
@@ -19,9 +21,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a whole backend is; the log's own tests ask for no more than the log.
-pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore {}
+pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore {}
 
-impl<S: EventLog + Artefacts + CredentialStore + AnswerStore> Store for S {}
+impl<S: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore> Store for S {}
 
 /// One place for data, empty at first.
 #[async_trait]
@@ -77,6 +79,13 @@ macro_rules! storage_conformance {
             finished_answers_expire_and_doubtful_ones_do_not
             slots_are_taken_together_or_not_at_all
             forgetting_keeps_other_prefixes_and_the_exception
+        );
+        $crate::storage_conformance!(@each $backend; deliveries:
+            a_cursor_moves_only_from_where_it_is
+            of_many_who_move_a_cursor_at_once_one_does_and_its_attempt_alone_is_kept
+            attempts_are_read_as_they_were_made_newest_first_and_page_by_page
+            an_attempt_is_found_by_its_id_and_only_where_it_belongs
+            a_forgotten_subscription_leaves_nothing_behind_and_the_others_as_they_are
         );
     };
     (log: $backend:expr) => {

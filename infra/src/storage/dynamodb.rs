@@ -8,6 +8,7 @@ mod beside_tests;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
 mod credentials;
+mod deliveries;
 pub mod discoveries;
 mod errors;
 mod items;
@@ -26,7 +27,7 @@ pub use create::create_tables;
 pub use projector::{Projected, Swept};
 
 use super::replay::{self, Rows};
-use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
+use super::{AppendError, Commit, Committed, EventLog, StoreError, Stored, Verified};
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use domain::Organization;
@@ -153,6 +154,15 @@ impl EventLog for DynamoStore {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
         replay::events(&mut self.reader(), organization, after, limit).await
+    }
+
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        replay::stored(&mut self.reader(), organization, after, commits).await
     }
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {

@@ -45,6 +45,11 @@ pub fn minted(events: &[Recorded]) -> impl Iterator<Item = (&OrganizationId, &Ke
         | Event::SkillDisabled(_)
         | Event::SkillRemoved(_)
         | Event::KeyRotated(_)
-        | Event::KeyRevoked(_) => None,
+        | Event::KeyRevoked(_)
+        | Event::SubscriptionCreated(_)
+        | Event::SubscriptionSecretRotated(_)
+        | Event::SubscriptionParked(_)
+        | Event::SubscriptionResumed(_)
+        | Event::SubscriptionDeleted(_) => None,
     })
 }

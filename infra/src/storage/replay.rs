@@ -1,10 +1,10 @@
 //! Reading a log from its rows, the same for every backend: each brings the rows, here they are believed or not.
 
 use super::chain::{Chain, Head, Row, Verifier};
-use super::{StoreError, Verified};
+use super::{StoreError, Stored, Verified};
 use async_trait::async_trait;
 use domain::Organization;
-use events::{OrganizationId, Recorded, Seq, Subject};
+use events::{OrganizationId, Recorded, Seq, Subject, json};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -57,6 +57,31 @@ pub async fn events<R: Rows>(
         }
     }
     found.truncate(limit);
+    Ok(found)
+}
+
+/// The bytes of the events after `after`, of at most `commits` commits; they follow each other.
+pub async fn stored<R: Rows>(
+    log: &mut R,
+    organization: &OrganizationId,
+    after: Seq,
+    commits: usize,
+) -> Result<Vec<Stored>, StoreError> {
+    let mut found = Vec::new();
+    let mut chain: Option<Chain<'_>> = None;
+    for row in log.rows(organization, after, commits).await? {
+        let mut at = match chain.take() {
+            Some(chain) => chain,
+            None => Chain::before(organization, &row)?,
+        };
+        for link in at.follow(&row)? {
+            let bytes = link.bytes.get().to_owned();
+            let hash = json::chain(organization, link.seq, &link.prev, bytes.as_bytes());
+            found.push(Stored { seq: link.seq, prev_hash: link.prev, hash, bytes });
+        }
+        chain = Some(at);
+    }
+    found.retain(|event| event.seq > after);
     Ok(found)
 }
 

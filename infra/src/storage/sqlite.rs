@@ -4,6 +4,7 @@ mod answers;
 mod append;
 mod artefacts;
 mod credentials;
+mod deliveries;
 mod documents;
 mod lock;
 mod reader;
@@ -16,7 +17,7 @@ pub use lock::{LockError, ServingLock};
 
 use super::documents::Compared;
 use super::replay::{self, Rows};
-use super::{AppendError, Commit, Committed, EventLog, StoreError, Verified};
+use super::{AppendError, Commit, Committed, EventLog, StoreError, Stored, Verified};
 use async_trait::async_trait;
 use domain::Organization;
 use events::{CommandId, KeyId, OrganizationId, Recorded, Seq};
@@ -165,6 +166,16 @@ impl EventLog for SqliteStore {
     ) -> Result<Vec<Recorded>, StoreError> {
         let mut connection = self.readers.acquire().await.map_err(unavailable)?;
         replay::events(&mut *connection, organization, after, limit).await
+    }
+
+    async fn stored(
+        &self,
+        organization: &OrganizationId,
+        after: Seq,
+        commits: usize,
+    ) -> Result<Vec<Stored>, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        replay::stored(&mut *connection, organization, after, commits).await
     }
 
     async fn head(&self, organization: &OrganizationId) -> Result<Seq, StoreError> {

@@ -23,6 +23,8 @@ impl World {
             ("version", random::version_id().0),
             ("key", random::key_id().0),
             ("discovery", format!("dsc_{}", random::base62(20))),
+            ("subscription", random::subscription_id().0),
+            ("delivery", random::attempt_id()),
         ]);
         Self { ids }
     }
@@ -40,7 +42,10 @@ impl World {
         let agent = site.agent(http).await;
         let skill = site.bind(http, &agent, engine, binding()).await;
         let published = http.post(&format!("/agents/{agent}/publish"), json!({})).await;
+        let (subscription, delivery) = subscribe(http).await;
         let ids = BTreeMap::from([
+            ("subscription", subscription),
+            ("delivery", delivery),
             ("agent", agent),
             ("skill", text(&skill["id"])),
             ("version", text(&published.data()["id"])),
@@ -72,7 +77,12 @@ impl World {
             path = path.replace(&format!("{{{parameter}}}"), self.id(kind));
         }
         let required = endpoint.query.iter().filter(|parameter| parameter.required);
-        let query: Vec<String> = required.map(|parameter| format!("{}=patients", parameter.name)).collect();
+        let query: Vec<String> = required
+            .map(|parameter| match parameter.name {
+                "from" => "from=0".to_owned(),
+                name => format!("{name}=patients"),
+            })
+            .collect();
         if query.is_empty() { path } else { format!("{path}?{}", query.join("&")) }
     }
 
@@ -91,6 +101,7 @@ impl World {
             "agents-rollback" => json!({ "versionId": version.unwrap_or(self.id("version")) }),
             "skills-bind" => binding(),
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
+            "subscriptions-create" => json!({ "url": NOBODY }),
             "keys-mint" => json!({ "name": "new", "scopes": ["keys:write"] }),
             other => panic!("tell the authorization matrix which body {other} takes"),
         }
@@ -111,10 +122,28 @@ pub fn parameters(endpoint: &Endpoint) -> Vec<(&'static str, &'static str)> {
             ("skillId" | "skill", _) => (name, "skill"),
             ("versionId", _) => (name, "version"),
             ("id", "keys-rotate" | "keys-revoke") => (name, "key"),
+            ("id", _) if endpoint.name.starts_with("subscriptions-") => (name, "subscription"),
+            ("deliveryId", _) => (name, "delivery"),
             ("id", "integrations-discovery") => (name, "discovery"),
             (name, endpoint) => panic!("tell the authorization matrix what {{{name}}} of {endpoint} is"),
         })
         .collect()
+}
+
+/// A webhook's address where nobody listens.
+const NOBODY: &str = "http://127.0.0.1:1/hook";
+
+/// A subscription and an attempt to deliver an event of this organization.
+async fn subscribe(http: &Http) -> (String, String) {
+    let created = http.post("/subscriptions", json!({ "url": NOBODY, "from": 0 })).await;
+    let id = text(&created.data()["id"]);
+    loop {
+        let attempts = http.get(&format!("/subscriptions/{id}/deliveries")).await;
+        if let Some(attempt) = attempts.data().as_array().and_then(|attempts| attempts.first()) {
+            return (id, text(&attempt["id"]));
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
 }
 
 /// Discovers behind a 202 and returns the discovery's id.

@@ -38,6 +38,7 @@ fn environment(
         ("ArtefactsBucket", resources.names.bucket.clone()),
         ("CredentialsKey.Arn", resources.credentials_key.clone()),
         ("AnswersKey.Arn", resources.answers_key.clone()),
+        ("CheckpointsKey.Arn", resources.checkpoints_key.clone()),
         ("PublicUrl", reached.url.clone()),
         // The test engines are on this machine, which a customer's never are.
         ("AllowPrivateHosts", "127.0.0.0/8,::1/128".to_owned()),

@@ -18,6 +18,8 @@ pub struct Resources {
     pub credentials_key: String,
     /// Seals kept answers.
     pub answers_key: String,
+    /// Would sign checkpoints; no emulator knows keys of its kind.
+    pub checkpoints_key: String,
     /// What stands in Secrets Manager.
     pub secrets: Vec<(&'static str, String)>,
     /// DynamoDB and its streams, past all proxies.
@@ -46,7 +48,16 @@ impl Resources {
             others.call("secretsmanager.CreateSecret", json!({ "Name": name, "SecretString": value })).await;
         }
         let (credentials_key, answers_key) = (key(&others).await, key(&others).await);
-        Self { names, credentials_key, answers_key, secrets, dynamodb: Wire::to(&dynamodb), others }
+        let checkpoints_key = format!("alias/{}-checkpoints", names.prefix);
+        Self {
+            names,
+            credentials_key,
+            answers_key,
+            checkpoints_key,
+            secrets,
+            dynamodb: Wire::to(&dynamodb),
+            others,
+        }
     }
 
     /// Everything that is stored, each piece with where it is: all items of all tables, and all objects of the bucket.

@@ -87,6 +87,28 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
         http.get(path).await.data();
     }
     assert_eq!(http.get("/events/stream?types=Published").await.status, 200);
+    let hook = json!({ "url": "http://127.0.0.1:1/hook", "from": 0 });
+    let subscription = http.post("/subscriptions", hook).await.data()["id"].clone();
+    let webhook = |path: &str| format!("/subscriptions/{}{path}", subscription.as_str().expect("an id"));
+    http.post(&webhook("/test"), json!({})).await.data();
+    let attempted = loop {
+        let attempts = http.get(&webhook("/deliveries")).await;
+        let of_event = attempts.data().as_array().expect("a list").iter().find(|it| it["seq"] != 0);
+        if let Some(attempt) = of_event {
+            break attempt["id"].as_str().expect("an id").to_owned();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    http.post(&webhook(&format!("/deliveries/{attempted}/redeliver")), json!({})).await.data();
+    for path in ["/rotate-secret", "/resume"] {
+        http.post(&webhook(path), json!({})).await.data();
+    }
+    http.get("/subscriptions").await.data();
+    http.get(&webhook("")).await.data();
+    http.delete(&webhook("")).await.data();
+    for path in ["/audit/state?at=3", "/audit/diff?from=0", "/audit/verify", "/audit/checkpoint"] {
+        http.get(path).await.data();
+    }
     for path in ["/schema?limit=100", "/schema?limit=1", "/objects", "/scoping"] {
         http.get(&integration(path)).await.data();
     }

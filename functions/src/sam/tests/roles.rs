@@ -47,6 +47,15 @@ fn meant(grant: Grant) -> &'static [&'static str] {
             "dynamodb:PutItem DiscoveriesTable.Arn",
             "dynamodb:UpdateItem DiscoveriesTable.Arn",
         ],
+        Grant::ReadDeliveries => {
+            &["dynamodb:GetItem DeliveriesTable.Arn", "dynamodb:Query DeliveriesTable.Arn"]
+        }
+        Grant::WriteDeliveries => {
+            &["dynamodb:BatchWriteItem DeliveriesTable.Arn", "dynamodb:PutItem DeliveriesTable.Arn"]
+        }
+        Grant::SignCheckpoints => {
+            &["kms:GetPublicKey CheckpointsKey.Arn", "kms:Sign CheckpointsKey.Arn for ED25519_SHA_512"]
+        }
         Grant::Dial => &[
             "ec2:AssignPrivateIpAddresses *",
             "ec2:CreateNetworkInterface *",
@@ -122,8 +131,11 @@ fn allowed(role: &Value) -> BTreeSet<String> {
         for statement in each(&policy["PolicyDocument"]["Statement"]) {
             let statement = statement["Fn::If"].get(1).unwrap_or(statement);
             assert_eq!(statement["Effect"], "Allow");
-            let purpose = &statement["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"];
-            let purpose = purpose.as_str().map(|purpose| format!(" for {purpose}")).unwrap_or_default();
+            let condition = &statement["Condition"]["StringEquals"];
+            let purpose = ["kms:EncryptionContext:purpose", "kms:SigningAlgorithm"]
+                .into_iter()
+                .find_map(|name| condition[name].as_str());
+            let purpose = purpose.map(|purpose| format!(" for {purpose}")).unwrap_or_default();
             for action in each(&statement["Action"]) {
                 for resource in each(&statement["Resource"]) {
                     let action = action.as_str().expect("an action");
@@ -251,8 +263,11 @@ fn a_key_serves_its_own_purpose_and_its_administrators_cannot_use_it() {
     let document = template().document();
     let mut purposes = BTreeSet::new();
     for (id, key) in of_type(&document, "AWS::KMS::Key") {
-        assert_eq!(key["EnableKeyRotation"], true, "{id}");
+        // KMS rotates no key whose public half others keep.
+        let signs = key["KeyUsage"] == "SIGN_VERIFY";
+        assert_eq!(key["EnableKeyRotation"] == true, !signs, "{id}");
         for statement in each(&key["KeyPolicy"]["Statement"]) {
+            let algorithm = &statement["Condition"]["StringEquals"]["kms:SigningAlgorithm"];
             let purpose = &statement["Condition"]["StringEquals"]["kms:EncryptionContext:purpose"];
             purposes.extend(purpose.as_str().map(str::to_owned));
             for action in each(&statement["Action"]).iter().filter_map(|it| it.as_str()) {
@@ -261,6 +276,7 @@ fn a_key_serves_its_own_purpose_and_its_administrators_cannot_use_it() {
                     ["kms:Decrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:CreateGrant"]
                         .contains(&action);
                 assert!(!yields_plaintext || purpose.is_string(), "{id}: {action} for any purpose");
+                assert!(action != "kms:Sign" || algorithm.is_string(), "{id}: {action} with any algorithm");
             }
         }
     }

@@ -91,9 +91,26 @@ pub struct Range<'r> {
     pub to: &'r str,
 }
 
-/// The items of a range as they are now, in order and at most `limit`. This is the one function that pages: DynamoDB
-/// answers with at most 1 MB at once, and whoever forgets that decides on part of the truth.
+/// Which end of a range comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Forward,
+    Backward,
+}
+
+/// The items of a range as they are now, in order and at most `limit`.
 pub async fn query(client: &Client, range: Range<'_>, limit: usize) -> Result<Vec<Item>, StoreError> {
+    query_in(Order::Forward, client, range, limit).await
+}
+
+/// This is the one function that pages: DynamoDB answers with at most 1 MB at once, and whoever forgets that decides
+/// on part of the truth.
+pub async fn query_in(
+    order: Order,
+    client: &Client,
+    range: Range<'_>,
+    limit: usize,
+) -> Result<Vec<Item>, StoreError> {
     let mut found: Vec<Item> = Vec::new();
     let mut next: Option<Item> = None;
     while found.len() < limit {
@@ -109,6 +126,7 @@ pub async fn query(client: &Client, range: Range<'_>, limit: usize) -> Result<Ve
             .expression_attribute_values(":from", text(range.from))
             .expression_attribute_values(":to", text(range.to))
             .consistent_read(true)
+            .scan_index_forward(order == Order::Forward)
             .set_limit(left)
             .set_exclusive_start_key(next)
             .send()

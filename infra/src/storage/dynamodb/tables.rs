@@ -49,6 +49,8 @@ pub enum TableName {
     Artefacts,
     /// Discoveries that were asked for, run, or ended.
     Discoveries,
+    /// How far webhooks are, and the attempts to deliver to them.
+    Deliveries,
 }
 
 pub const TABLES: &[Table] = &[
@@ -108,6 +110,15 @@ pub const TABLES: &[Table] = &[
         protected: false,
         index: None,
     },
+    Table {
+        name: TableName::Deliveries,
+        expires: Some("expires"),
+        stream: false,
+        // Without the cursors everything would be delivered again.
+        backed_up: true,
+        protected: true,
+        index: None,
+    },
 ];
 
 impl TableName {
@@ -120,6 +131,7 @@ impl TableName {
             TableName::Answers => "answers",
             TableName::Artefacts => "artefacts",
             TableName::Discoveries => "discoveries",
+            TableName::Deliveries => "deliveries",
         }
     }
 }

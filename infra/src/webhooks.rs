@@ -48,7 +48,14 @@ impl Target {
         }
         // In brackets when it is an address of IPv6.
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = authority.port_u16().unwrap_or(if encrypted { 443 } else { 80 });
+        // A number beyond a port's is no port to `http`, and would become the default.
+        let has_port = authority.as_str() != authority.host();
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if has_port => return Err("must have a port from 1 to 65535, or none".to_owned()),
+            None if encrypted => 443,
+            None => 80,
+        };
         if host.is_empty() || port == 0 {
             return Err("must name a host and no port 0".to_owned());
         }

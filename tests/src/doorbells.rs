@@ -11,6 +11,7 @@ use events::OrganizationId;
 use functions::reactions::{project, sweep};
 use infra::storage::dynamodb::tables::TableName;
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
 
 /// Steps of one schedule.
 const STEPS: usize = 60;
@@ -200,6 +201,21 @@ async fn views_end_as_a_fresh_fold_whatever_became_of_doorbells_and_projectors()
     assert!(each.iter().all(|count| *count > 0), "some mischief never happened: {total:?}");
 }
 
+/// The line that counts what a function did; a process's lines arrive a moment after its answer.
+async fn counted_by(cloud: &Cloud, function: &str) -> Value {
+    let give_up = Instant::now() + Duration::from_secs(20);
+    loop {
+        let lines = cloud.fleet.lines();
+        let texts = lines.iter().filter(|line| line.function == function).map(|line| &line.text);
+        let mut values = texts.filter_map(|text| serde_json::from_str::<Value>(text).ok());
+        if let Some(counted) = values.find(|line| line["_aws"].is_object()) {
+            return counted;
+        }
+        assert!(Instant::now() < give_up, "{function} counted nothing");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_sweep_found_is_counted_although_one_organization_is_broken() {
     let cloud = Cloud::deploy().await;
@@ -217,10 +233,7 @@ async fn what_a_sweep_found_is_counted_although_one_organization_is_broken() {
     }
     let failed = cloud.fleet.ask(sweep::REACTION.name, &json!({})).await;
     failed.expect_err("the alarm hears of the broken one");
-    let lines = cloud.fleet.lines();
-    let counted = lines.iter().filter(|line| line.function == sweep::REACTION.name);
-    let counted: Vec<Value> = counted.filter_map(|line| serde_json::from_str(&line.text).ok()).collect();
-    let counted = counted.iter().find(|line| line["_aws"].is_object()).expect("a line that counts");
+    let counted = counted_by(&cloud, sweep::REACTION.name).await;
     assert_eq!(
         (&counted["OrganizationsLate"], &counted["WritesInDoubt"], &counted["Errors"]),
         (&json!(1), &json!(0), &json!(1)),

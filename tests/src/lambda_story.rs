@@ -66,5 +66,5 @@ async fn addresses_beside_the_endpoints_and_those_of_nothing_are_answered_as_on_
     assert_eq!(http.get("/agents/").await.refusal(404), "not_found");
     let refused = http.send("PUT", "/agents", None, &[]).await;
     assert_eq!(refused.refusal(405), "method_not_allowed");
-    assert_eq!(refused.header("allow"), Some("POST, GET"));
+    assert_eq!(refused.header("allow"), Some("GET,HEAD,POST"));
 }

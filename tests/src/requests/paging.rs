@@ -102,12 +102,16 @@ async fn the_limit_of_every_list_is_1_to_100() {
     let engine = postgres();
     site.connect(&site.http, engine, &engine.clinic()).await;
     let agent = site.agent(&site.http).await;
+    let hook = json!({ "url": "https://hooks.example/bindery" });
+    let subscription = site.http.post("/subscriptions", hook).await.data()["id"].clone();
+    let subscription = subscription.as_str().expect("an id");
     let lists = endpoints::ALL.iter().filter(|endpoint| endpoint.shape.is_paged());
     let mut tried = 0;
     for endpoint in lists {
         let required =
             endpoint.query.iter().filter(|it| it.required).map(|it| format!("&{}=patient", it.name));
         let path = endpoint.path.replace("{kind}", "postgres").replace("{agentId}", &agent);
+        let path = path.replace("{id}", subscription);
         let path = |limit: &str| format!("{path}?limit={limit}{}", required.clone().collect::<String>());
         for limit in ["1", "100"] {
             let answer = site.http.get(&path(limit)).await;

@@ -20,7 +20,7 @@ run-lambda: ## the same story, told to the endpoints as functions on emulators o
 
 # cargo builds no binaries for tests of another package, and tests run these: the server, and all functions in one
 # program. None of the functions' own programs is linked.
-TESTED := --workspace --bin bindery --bin lambda
+TESTED := --workspace --bin bindery --bin lambda --example subscriber
 
 build-tested: ## the programs that tests run
 	cargo build --locked $(TESTED)

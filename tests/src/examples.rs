@@ -1,9 +1,10 @@
 //! The example subscribers, run as their readers run them.
 
+use crate::built;
 use crate::http::Http;
 use crate::site::Site;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -12,14 +13,6 @@ const SHORT: &[(&str, &str)] = &[("BINDERY_STREAM_ENDS_AFTER_MS", "50")];
 
 fn root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
-}
-
-/// The example that `cargo build --examples` made beside this program.
-fn built() -> PathBuf {
-    let tests = std::env::current_exe().expect("the path of the tests");
-    let program = tests.ancestors().nth(2).expect("target/PROFILE").join("examples/subscriber");
-    assert!(program.exists(), "{} is missing; run: cargo build -p tests --examples", program.display());
-    program
 }
 
 async fn follow(mut command: Command, http: &Http, position: &Path, events: usize) -> Output {
@@ -67,5 +60,8 @@ async fn the_subscriber_in_python_follows_without_a_gap_or_a_repetition() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_subscriber_in_rust_follows_without_a_gap_or_a_repetition() {
-    follows_without_a_gap_or_a_repetition(|| Command::new(built())).await;
+    follows_without_a_gap_or_a_repetition(|| {
+        Command::new(built::program("examples/subscriber", "run: make build-tested (make test does)"))
+    })
+    .await;
 }

@@ -9,14 +9,37 @@ use lambda_http::RequestExt;
 use lambda_http::request::{LambdaRequest, RequestContext};
 use lambda_runtime::LambdaEvent;
 
-/// A REST API sends each header twice, as its last value and as all of them; the library lets the last value win.
+/// What the library cannot take as the platform gives it.
 pub fn whole(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
-    if let LambdaRequest::ApiGatewayV1(request) = &mut event.payload
-        && !request.multi_value_headers.is_empty()
-    {
-        request.headers.clear();
+    match &mut event.payload {
+        // A REST API sends each header twice, as its last value and as all of them; the last value would win.
+        LambdaRequest::ApiGatewayV1(request) => {
+            if !request.multi_value_headers.is_empty() {
+                request.headers.clear();
+            }
+        }
+        // A client may write into an address what belongs into none, and the library panics at it.
+        LambdaRequest::ApiGatewayV2(request) => {
+            for part in [&mut request.raw_path, &mut request.raw_query_string] {
+                *part = part.take().map(|part| escaped(&part));
+            }
+        }
+        _ => {}
     }
     event
+}
+
+/// The same address with everything percent-encoded that RFC 3986 has no place for.
+fn escaped(part: &str) -> String {
+    let mut escaped = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/?%".contains(&byte) {
+            escaped.push(char::from(byte));
+        } else {
+            escaped.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    escaped
 }
 
 /// An HTTP API or a function URL (payload 2.0) or a REST API (1.0) gives the same request as a client of the local

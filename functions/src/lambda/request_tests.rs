@@ -36,6 +36,17 @@ async fn an_http_api_gives_the_request_that_was_sent() {
 }
 
 #[tokio::test]
+async fn what_belongs_into_no_address_is_escaped_and_means_the_same() {
+    let mut event = event(HTTP_API);
+    let path = "/api/v1/integrations/postgres/search";
+    event["rawPath"] = json!(format!("{path}/<a b>|\u{e9}\\\"^`{{}}"));
+    event["rawQueryString"] = json!("q=<script>\u{7f} \u{1f600}&x=%20[]#");
+    let request = ours(&event);
+    assert_eq!(request.uri().path(), format!("{path}/%3Ca%20b%3E%7C%C3%A9%5C%22%5E%60%7B%7D"));
+    assert_eq!(request.uri().query(), Some("q=%3Cscript%3E%7F%20%F0%9F%98%80&x=%20%5B%5D%23"));
+}
+
+#[tokio::test]
 async fn a_rest_api_gives_the_request_that_was_sent() {
     let request = ours(&event(REST_API));
     assert_eq!(request.method(), Method::POST);

@@ -51,6 +51,8 @@ pub fn grant(grant: Grant) -> Vec<Value> {
         Grant::ReadArtefacts => vec![
             allow("ReadArtefacts", &["dynamodb:GetItem"], arn(TableName::Artefacts)),
             allow("ReadLargeArtefacts", &["s3:GetObject"], objects()),
+            // Without it S3 says of an object that is missing that it is forbidden, and nobody learns that it is gone.
+            allow("MissArtefacts", &["s3:ListBucket"], bucket()),
         ],
         Grant::WriteArtefacts => vec![
             allow("WriteArtefacts", &["dynamodb:PutItem"], arn(TableName::Artefacts)),
@@ -172,6 +174,10 @@ fn only_for(purpose: &str, statement: Value) -> Value {
 fn under(mut statement: Value, name: &str, is: &str) -> Value {
     statement["Condition"] = json!({ "StringEquals": { name: is } });
     statement
+}
+
+fn bucket() -> Value {
+    attribute(BUCKET, "Arn")
 }
 
 fn objects() -> Value {

@@ -15,9 +15,11 @@ const LOG: [&str; 3] = ["CommitsTable.Arn", "HeadsTable.Arn", "ViewsTable.Arn"];
 fn meant(grant: Grant) -> &'static [&'static str] {
     match grant {
         Grant::Append => &["dynamodb:PutItem CommitsTable.Arn", "dynamodb:PutItem HeadsTable.Arn"],
-        Grant::ReadArtefacts => {
-            &["dynamodb:GetItem ArtefactsTable.Arn", "s3:GetObject ${ArtefactsBucket.Arn}/*"]
-        }
+        Grant::ReadArtefacts => &[
+            "dynamodb:GetItem ArtefactsTable.Arn",
+            "s3:GetObject ${ArtefactsBucket.Arn}/*",
+            "s3:ListBucket ArtefactsBucket.Arn",
+        ],
         Grant::WriteArtefacts => {
             &["dynamodb:PutItem ArtefactsTable.Arn", "s3:PutObject ${ArtefactsBucket.Arn}/*"]
         }

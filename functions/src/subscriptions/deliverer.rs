@@ -11,7 +11,8 @@ use std::time::Duration;
 
 /// How long a subscription without news waits before it looks whether it still exists.
 const QUIET: Duration = Duration::from_secs(60);
-/// After the log could not be used, or somebody else was seen to deliver too.
+/// After the store could not be used, the first time, and doubled from there up to [`QUIET`]: a receiver that took an
+/// event whose delivery cannot be recorded, because the disk is full, gets it again each time.
 const PAUSE: Duration = Duration::from_secs(1);
 
 type Name = (OrganizationId, SubscriptionId);
@@ -60,6 +61,7 @@ impl Services {
 
 async fn run(services: Weak<Services>, name: Name) {
     let (organization, id) = &name;
+    let mut pause = PAUSE;
     loop {
         let Some(services) = services.upgrade() else { return };
         if services.stopping.is_cancelled() {
@@ -67,7 +69,11 @@ async fn run(services: Weak<Services>, name: Name) {
         }
         // An attempt that has begun is finished and recorded before a server stops.
         let attempt = services.tasks.track_future(services.deliver_next(organization, id));
-        match attempt.await {
+        let step = attempt.await;
+        if step.is_ok() {
+            pause = PAUSE;
+        }
+        match step {
             Ok(Step::Moved) => {}
             Ok(Step::Ended) => {
                 if let Some(deliverer) = &services.deliverer {
@@ -101,7 +107,13 @@ async fn run(services: Weak<Services>, name: Name) {
             Ok(Step::Overtaken) => tokio::time::sleep(PAUSE).await,
             Err(problem) => {
                 tracing::warn!(%organization, subscription = %id, problem = problem.detail, "not delivered for now");
-                tokio::time::sleep(PAUSE).await;
+                let stopping = services.stopping.clone();
+                drop(services);
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = stopping.cancelled() => return,
+                }
+                pause = (pause * 2).min(QUIET);
             }
         }
     }

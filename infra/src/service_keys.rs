@@ -123,10 +123,11 @@ impl Stage {
 }
 
 async fn peppers(client: &Client, name: &str) -> Result<Peppers, ServiceKeysError> {
-    let (current, previous) =
-        tokio::join!(secret(client, name, Stage::Current), secret(client, name, Stage::Previous));
-    let current = current?.ok_or_else(|| ServiceKeysError::Missing(name.to_owned()))?;
-    let previous = match previous {
+    // One after the other, in this order: a rotation in between then shows the same pepper twice, and never one without
+    // the one that most keys were minted with.
+    let current = secret(client, name, Stage::Current).await?;
+    let current = current.ok_or_else(|| ServiceKeysError::Missing(name.to_owned()))?;
+    let previous = match secret(client, name, Stage::Previous).await {
         // It was refused while it was the current one, so no key was minted with it.
         Err(ServiceKeysError::TooShort(_)) => None,
         read => read?,

@@ -16,8 +16,8 @@ take_folder "$DIR"
 scripts/install.sh
 scripts/aws_tools.sh
 say "building: several minutes the first time"
-cargo build --release --locked --package functions --bin lambda
-cargo build --release --locked --package tests --bin story_on_lambda
+# In one go: apart, the two would build the SDKs with other features, and so twice.
+cargo build --release --locked --workspace --bin lambda --bin story_on_lambda
 trap 'scripts/engines.sh stop "$DIR" 9>&-' EXIT
 trap 'exit 130' INT TERM HUP
 

@@ -137,6 +137,9 @@ pub const WEBHOOK_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// A subscription is parked when one event could not be delivered for this long.
 pub const WEBHOOK_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// One attempt, from the dial to the answer's head: what Standard Webhooks advises.
+/// A function that delivers tries again by itself what is due within this, which are the first three; later ones are
+/// for the clock. Longer, and one receiver that is away would hold up other organizations.
+pub const WEBHOOK_RETRY_SOON: Duration = Duration::from_secs(10);
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the secret before signs too, after a rotation.
 pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);

@@ -55,6 +55,12 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "milliseconds before a webhook is tried again the first time; each next wait doubles, up to an hour",
     },
     Variable {
+        name: "BINDERY_WEBHOOK_TIMEOUT_MS",
+        default: "15000",
+        meaning: "milliseconds that a receiver of a webhook has to answer, at most 15000; what takes longer has failed, \
+                  and is tried again",
+    },
+    Variable {
         name: "BINDERY_WEBHOOK_GIVE_UP_MS",
         default: "86400000",
         meaning: "milliseconds of failing after which a webhook's subscription is parked until somebody resumes it",
@@ -127,6 +133,7 @@ pub struct Config {
 }
 
 impl Config {
+    pub webhook_timeout: Duration,
     /// # Errors
     /// Every variable that is wrong, one sentence each.
     pub fn from_lookup(
@@ -175,8 +182,13 @@ impl Config {
         if !wrong.is_empty() {
             return Err(wrong);
         }
+        let webhook_timeout =
+            number("BINDERY_WEBHOOK_TIMEOUT_MS", domain::limits::WEBHOOK_TIMEOUT.as_millis() as u32);
         Ok(Self {
             allow_private_hosts,
+        if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
+            wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
+        }
             public_url: public_url.trim_end_matches('/').to_owned(),
             rate_per_key,
             rate_per_organization,
@@ -189,6 +201,7 @@ impl Config {
         })
     }
 
+            webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
     /// # Errors
     /// As [`Config::from_lookup`].
     pub fn from_environment(default_url: &str) -> Result<Self, Vec<String>> {
@@ -209,8 +222,9 @@ mod tests {
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
-        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
     }
+            "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
 
     #[test]
     fn an_empty_environment_opens_nothing_private() {

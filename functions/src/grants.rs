@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
-use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore};
+use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
     DiscoveryJob, EventLog, StoreError, Stored, Verified, Voided,
@@ -251,6 +251,28 @@ impl Signer for Granted<dyn Signer> {
 
 #[async_trait]
 impl DeliveryStore for Granted<dyn DeliveryStore> {
+    /// Who is refused looks up until when.
+    async fn claim(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.to(Grant::ReadDeliveries);
+        self.to(Grant::WriteDeliveries).claim(organization, subscription, lease, now).await
+    }
+
+    async fn give_back(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::WriteDeliveries).give_back(organization, subscription, holder, now).await
+    }
+
     async fn cursor(
         &self,
         organization: &OrganizationId,

@@ -13,6 +13,7 @@ pub mod resume;
 pub mod rotate_secret;
 pub mod signing;
 pub mod test;
+pub mod turn;
 
 use domain::subscription::Subscription;
 use events::{Seq, SubscriptionId};

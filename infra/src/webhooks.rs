@@ -2,6 +2,7 @@
 
 use crate::databases::dial::Dialer;
 use crate::databases::error::{DatabaseError, Fault};
+use crate::databases::guard::{Guard, Host};
 use crate::databases::tls;
 use bytes::Bytes;
 use events::integration::SslMode;
@@ -9,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -60,6 +62,31 @@ impl Target {
             return Err("must name a host and no port 0".to_owned());
         }
         Ok(Self { host, port, encrypted, uri })
+    }
+
+    /// Refuses what no delivery would ever be sent to, as far as that is known without DNS. A name is judged by what it
+    /// leads to, at each delivery.
+    ///
+    /// # Errors
+    /// One sentence for the field `url`.
+    pub fn judge(&self, guard: &Guard) -> Result<(), String> {
+        let host = Host::parse(&self.host)?;
+        let addresses = match host {
+            Host::Address(address) => vec![address],
+            Host::Name(_) if host.is_localhost() => {
+                vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]
+            }
+            Host::Name(_) => Vec::new(),
+        };
+        let may = |address: &IpAddr| guard.judge(*address);
+        if let Some(Err(reason)) = addresses.iter().map(may).reduce(Result::or) {
+            return Err(format!("leads to {reason}, which is not allowed"));
+        }
+        let is_opened = match addresses.as_slice() {
+            [] => !guard.allowed.is_empty(),
+            addresses => addresses.iter().any(|address| guard.opens(*address)),
+        };
+        if self.encrypted || is_opened { Ok(()) } else { Err("must start with https://".to_owned()) }
     }
 
     /// POSTs the body and answers with the receiver's status. Redirects are not followed.
@@ -140,6 +167,7 @@ fn lost() -> DatabaseError {
 #[cfg(test)]
 mod tests {
     use super::Target;
+    use crate::databases::guard::Guard;
 
     #[test]
     fn what_is_no_address_of_a_receiver_is_refused() {
@@ -160,6 +188,37 @@ mod tests {
             "https://exämple.com/",
         ] {
             assert!(Target::parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_would_never_be_sent_to_is_refused_before_anybody_waits_for_it() {
+        let judged = |url: &str, allowed: &[&str]| {
+            let allowed = allowed.iter().map(|net| net.parse().expect("a block")).collect();
+            Target::parse(url).expect("a receiver").judge(&Guard { allowed })
+        };
+        for (url, allowed) in [
+            ("https://127.0.0.1/", &[][..]),
+            ("https://localhost/", &[]),
+            ("https://2130706433/", &[]),
+            ("https://0x7f.1/", &[]),
+            ("https://[::1]/", &[]),
+            ("https://169.254.169.254/latest/meta-data/", &["127.0.0.0/8"]),
+            ("http://example.com/", &[]),
+            ("http://93.184.216.34/", &[]),
+            ("http://93.184.216.34/", &["127.0.0.0/8"]),
+        ] {
+            assert!(judged(url, allowed).is_err(), "{url} {allowed:?}");
+        }
+        for (url, allowed) in [
+            ("https://example.com/", &[][..]),
+            ("https://93.184.216.34/", &[]),
+            ("http://127.0.0.1:8080/", &["127.0.0.0/8"]),
+            ("http://localhost/", &["127.0.0.0/8"]),
+            // Only its addresses say whether they are opened.
+            ("http://receiver.internal/", &["10.1.0.0/16"]),
+        ] {
+            assert_eq!(judged(url, allowed), Ok(()), "{url} {allowed:?}");
         }
     }
 

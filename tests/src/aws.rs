@@ -72,12 +72,14 @@ impl Cloud {
         let dynamodb = Faults::before(&emulators::dynamodb().url).await;
         let kms = Faults::before(&emulators::moto().url).await;
         let secrets = Faults::before(&emulators::moto().url).await;
+        let events = Faults::before(&emulators::moto().url).await;
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let reached = deployment::Reached {
             url: url.clone(),
             dynamodb: dynamodb.url.clone(),
             kms: kms.url.clone(),
             secrets: secrets.url.clone(),
+            events: events.url.clone(),
             s3: emulators::moto().url.clone(),
         };
         let functions = deployment::all(&resources, &reached, variables);
@@ -88,7 +90,7 @@ impl Cloud {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let stream_url = format!("http://{}", listener.local_addr().expect("it is bound"));
         tokio::spawn(gateway::serve_function(fleet.clone(), &streams.name, listener));
-        Self { url, stream_url, fleet, resources, dynamodb, kms, secrets }
+        Self { url, stream_url, fleet, resources, dynamodb, events, kms, secrets }
     }
 
     /// From now on streams wake functions.

@@ -1,6 +1,8 @@
 //! The real `bindery`, as a person or a supervisor runs it.
 
 mod audit;
+mod delivering;
+mod listening;
 mod program;
 
 use crate::http::Http;

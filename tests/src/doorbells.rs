@@ -6,6 +6,7 @@ use crate::aws::Cloud;
 use crate::aws::faults::Moment;
 use crate::aws::plumbing::{Doorbell, batch};
 use crate::aws::streams::Reader;
+use crate::dice::Dice;
 use crate::http::Http;
 use events::OrganizationId;
 use functions::reactions::{project, sweep};
@@ -17,23 +18,6 @@ use std::time::{Duration, Instant};
 const STEPS: usize = 60;
 /// More requests than a projector makes for a few events: a kill may come too late, which is a schedule too.
 const REQUESTS: u64 = 8;
-
-/// SplitMix64: the same schedule for the same seed, on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % bound
-    }
-
-    fn pick<T>(&mut self, of: &[T]) -> Option<usize> {
-        (!of.is_empty()).then(|| self.below(of.len() as u64) as usize)
-    }
-}
 
 /// What came to pass, so that mischief that never happened is noticed.
 #[derive(Debug, Default)]

@@ -28,6 +28,8 @@ mod desk;
 #[cfg(all(test, feature = "aws"))]
 mod doorbells;
 #[cfg(test)]
+mod dice;
+#[cfg(test)]
 mod egress;
 #[cfg(test)]
 mod examples;

@@ -1,5 +1,6 @@
 //! `GET /events/stream`: nothing is left out, nothing comes twice, and nobody listens longer than they may.
 
+use crate::dice::{Dice, tier};
 use crate::http::Http;
 use crate::site::Site;
 use events::agent::AgentCreated;
@@ -80,7 +81,7 @@ fn organization() -> OrganizationId {
 }
 
 /// One commit of so many agents.
-async fn append(log: &Arc<dyn EventLog>, events: usize) {
+pub async fn append(log: &Arc<dyn EventLog>, events: usize) {
     let agents = (0..events).map(|_| {
         let created = AgentCreated { name: "An agent".to_owned(), description: None };
         (Subject::new(SubjectKind::Agent, random::agent_id().0), created.into())
@@ -242,4 +243,38 @@ async fn a_server_that_stops_ends_its_streams_at_once() {
     assert_eq!(stream.next().await, None);
     let mut resumed = Stream::open(&site.http, "", Some(stream.position)).await;
     assert_eq!(resumed.next().await.expect("the key of this test").id, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_cut_off_again_and_again_gets_every_event_once_and_in_order() {
+    let (site, events) = (Site::start_with(OPEN).await, tier(1_000, 10_000));
+    let log = site.services.log.clone();
+    // Half is there before, the rest comes while it is read; the key is the first.
+    for _ in 0..events / 200 {
+        append(&log, 100).await;
+    }
+    let writing = tokio::spawn(async move {
+        for _ in 0..events / 20 {
+            append(&log, 10).await;
+        }
+    });
+    let (mut dice, mut position, mut cuts) = (Dice(7), 0, 0);
+    let last = 1 + (events / 200 * 100 + events / 20 * 10) as u64;
+    let started = std::time::Instant::now();
+    while position < last {
+        let mut stream = Stream::open(&site.http, "", Some(position)).await;
+        for _ in 0..=dice.below(last / 20) {
+            let frame = stream.next().await.expect("the stream goes on");
+            position += 1;
+            assert_eq!((frame.id, &frame.data["seq"]), (position, &json!(position)));
+            if position == last {
+                break;
+            }
+        }
+        cuts += 1;
+    }
+    writing.await.expect("written");
+    assert!(cuts > 10, "{cuts}");
+    let took = started.elapsed().as_secs_f64();
+    println!("{last} events over {cuts} connections, {took:.1} s: {:.0} events/s", last as f64 / took);
 }

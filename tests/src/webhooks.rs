@@ -2,7 +2,10 @@
 
 #[cfg(feature = "aws")]
 mod functions;
-mod receiver;
+#[cfg(feature = "aws")]
+mod killed;
+pub mod receiver;
+mod volume;
 
 use crate::http::Http;
 use crate::site::Site;
@@ -89,6 +92,7 @@ async fn a_receiver_that_fails_often_gets_every_event_in_order_at_last() {
     let got = receiver.wait_for(122).await;
     let seqs: Vec<u64> = got.iter().map(|got| got.body()["seq"].as_u64().expect("a position")).collect();
     assert_eq!(seqs, (1..=122).collect::<Vec<_>>(), "what was taken, in the order it was taken");
+    assert_eq!(receiver.assert_in_order(), 122);
     assert!(receiver.asked() >= 122 * 10 / 7, "{}", receiver.asked());
 }
 
@@ -246,9 +250,28 @@ async fn a_deleted_subscription_gets_nothing_more() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_may_not_be_sent_to_is_refused_or_never_reached() {
-    let site = Site::start_with(&[("BINDERY_ALLOW_PRIVATE_HOSTS", "")]).await;
     let receiver = Receiver::start(|_| Verdict::Status(200)).await;
-    for url in ["ftp://example.com/", "https://a:b@example.com/", "nonsense", "https://example.com/#x"] {
+    // A loopback that was open when the subscription was made, and is closed when it is used.
+    let site = Site::start_with(IMPATIENT).await;
+    let url = receiver.url.clone();
+    let (made_before, _) = subscribe(&site.http, json!({ "url": url, "types": ["KeyRevoked"] })).await;
+    let site = site.restarted(&[("BINDERY_ALLOW_PRIVATE_HOSTS", "")]).await;
+    let path = format!("/subscriptions/{made_before}/test");
+    let tested = site.http.post(&path, json!({})).await.data().clone();
+    assert!(tested["failure"].as_str().expect("a reason").starts_with("host_not_allowed"), "{tested}");
+    let encrypted = receiver.url.replace("http:", "https:");
+    for url in [
+        "ftp://example.com/",
+        "https://a:b@example.com/",
+        "nonsense",
+        "https://example.com/#x",
+        "http://example.com/",
+        "https://2130706433/",
+        "https://localhost/",
+        "https://[::1]/",
+        &receiver.url,
+        &encrypted,
+    ] {
         let answer = site.http.post("/subscriptions", json!({ "url": url })).await;
         assert_eq!((answer.status, answer.body["errors"][0]["field"].as_str()), (400, Some("url")), "{url}");
     }
@@ -262,15 +285,43 @@ async fn what_may_not_be_sent_to_is_refused_or_never_reached() {
         .collect();
     assert_eq!(fields, ["types", "from"], "{}", answer.text);
     assert_eq!(answer.body["errors"][0]["nearest"][0], "Published");
-    for url in
-        [receiver.url.clone(), receiver.url.replace("http:", "https:"), "https://2130706433/".to_owned()]
-    {
-        let (id, _) = subscribe(&site.http, json!({ "url": url })).await;
-        let tested = site.http.post(&format!("/subscriptions/{id}/test"), json!({})).await.data().clone();
-        assert!(
-            tested["failure"].as_str().expect("a reason").starts_with("host_not_allowed"),
-            "{url}: {tested}"
-        );
-    }
     assert_eq!(receiver.asked(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_starts_after_the_position_it_names() {
+    let site = Site::start_with(IMPATIENT).await;
+    create_agents(&site.http, 5).await;
+    let receiver = Receiver::start(|_| Verdict::Status(200)).await;
+    let (id, _) = subscribe(&site.http, json!({ "url": receiver.url, "from": 4 })).await;
+    let got = receiver.wait_for(3).await;
+    let seqs: Vec<Value> = got.iter().map(|got| got.body()["seq"].clone()).collect();
+    assert_eq!(seqs, [5, 6, 7]);
+    until("the last is recorded", async || status(&site.http, &id).await["deliveredThrough"] == 7).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_deliveries_is_paged_newest_first_and_holds_everything_once() {
+    let site = Site::start_with(IMPATIENT).await;
+    let receiver = Receiver::start(|number| Verdict::Status(if number % 2 == 0 { 500 } else { 200 })).await;
+    let (id, _) = subscribe(&site.http, json!({ "url": receiver.url })).await;
+    create_agents(&site.http, 4).await;
+    until("all is delivered", async || status(&site.http, &id).await["deliveredThrough"] == 6).await;
+    let (mut seen, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+    loop {
+        let page = site.http.get(&format!("/subscriptions/{id}/deliveries?limit=3{cursor}")).await;
+        let attempts = page.data().as_array().expect("a list");
+        seen.extend(
+            attempts.iter().map(|it| (it["seq"].clone(), it["attempt"].clone(), it["outcome"].clone())),
+        );
+        pages += 1;
+        match page.body["pagination"]["nextCursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    let both =
+        |seq: u64| [(json!(seq), json!(2), json!("delivered")), (json!(seq), json!(1), json!("failed"))];
+    assert_eq!(seen, (2..=6).rev().flat_map(both).collect::<Vec<_>>());
+    assert_eq!(pages, 4);
 }

@@ -1,8 +1,8 @@
 //! Delivers events to webhooks when an organization's head has moved.
 //!
 //! As the projector, it believes nothing of the record but whose head it is: what is to be delivered is read from the
-//! log behind each subscription's cursor. Records of one organization come one after the other; what is due later, or
-//! was left when the time was over, [`super::retry`] delivers.
+//! log behind each subscription's cursor. Records of one organization come one after the other. What failed is tried
+//! again here while that is soon; what is due later, or was left when the time was over, [`super::retry`] delivers.
 
 use super::records::{self, Record};
 use super::{Change, Handled, Reacted, Reaction, Trigger, Woken};
@@ -45,7 +45,7 @@ async fn handle(woken: Woken) -> Result<Reacted, String> {
     let (mut delivered, mut wrong) = (0, Vec::new());
     for record in records::batch(&woken.event)? {
         let Some(organization) = moved(&record) else { continue };
-        match woken.aws.services.deliver_due(&organization, until).await {
+        match woken.aws.services.deliver_soon(&organization, until).await {
             Ok(done) => delivered += done.events,
             Err(problem) => wrong.push(format!("webhooks of {organization}: {}", problem.detail)),
         }

@@ -2,10 +2,9 @@
 
 use super::deliver::until;
 use super::{Handled, Reacted, Reaction, Trigger, Woken};
-use crate::clock;
 use crate::endpoint::{Function, Grant};
 use crate::services::Services;
-use crate::subscriptions::due::Delivered;
+use crate::subscriptions::due::{Delivered, instant};
 use events::OrganizationId;
 use futures_util::{StreamExt, stream};
 use serde_json::json;
@@ -64,11 +63,11 @@ impl Services {
             let mut next: Option<Instant> = None;
             for (organization, delivered) in turn {
                 match delivered {
-                    Ok(Delivered { events, failing, retry_at }) => {
+                    Ok(Delivered { events, failing, again_at }) => {
                         retried.delivered += events;
-                        match retry_at.map(instant).filter(|retry_at| *retry_at < until) {
-                            Some(retry_at) => {
-                                next = Some(next.map_or(retry_at, |next| next.min(retry_at)));
+                        match again_at.map(instant).filter(|again_at| *again_at < until) {
+                            Some(again_at) => {
+                                next = Some(next.map_or(again_at, |next| next.min(again_at)));
                                 organizations.push(organization);
                             }
                             None => retried.failing += failing,
@@ -85,8 +84,4 @@ impl Services {
             }
         }
     }
-}
-
-fn instant(at: jiff::Timestamp) -> Instant {
-    Instant::now() + Duration::try_from(at.duration_since(clock::now())).unwrap_or_default()
 }

@@ -66,7 +66,6 @@ impl Declared {
                 "SecurityGroupIds": reference("VpcSecurityGroupIds"),
             });
             properties["Environment"] = json!({ "Variables": {
-                "BINDERY_ALLOW_PRIVATE_HOSTS": reference("AllowPrivateHosts"),
                 "BINDERY_WARM_ORGANIZATIONS": reference("WarmOrganizations"),
             }});
             properties["VpcConfig"] = none_unless(IN_VPC, network);
@@ -141,5 +140,7 @@ pub fn shared_environment() -> Value {
         "BINDERY_SECRETS": reference("AWS::StackName"),
         "BINDERY_LOG": reference("LogLevel"),
         "BINDERY_PUBLIC_URL": gateway::public_url(),
+        // Who takes the address of a webhook refuses what nobody would dial.
+        "BINDERY_ALLOW_PRIVATE_HOSTS": reference("AllowPrivateHosts"),
     })
 }

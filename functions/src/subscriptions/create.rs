@@ -9,6 +9,7 @@ use crate::random;
 use domain::{FieldError, subscription};
 use events::Seq;
 use http::Method;
+use infra::databases::guard::Guard;
 use infra::webhooks::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -46,7 +47,9 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let request: CreateRequest = context.body()?;
-    Target::parse(&request.url).map_err(|reason| {
+    let guard = Guard { allowed: context.services.config.allow_private_hosts.clone() };
+    let judged = Target::parse(&request.url).and_then(|target| target.judge(&guard));
+    judged.map_err(|reason| {
         Problem::fields(Code::ValidationError, vec![FieldError::new("url", "invalid", reason)])
     })?;
     let made = random::subscription_id();

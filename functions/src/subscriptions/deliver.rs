@@ -1,12 +1,13 @@
 //! One attempt, and what follows from it.
 
+use super::turn::Turn;
 use crate::clock;
 use crate::decide::{Command, decide};
 use crate::problem::Problem;
 use crate::random;
 use crate::services::Services;
 use bytes::Bytes;
-use domain::limits::{WEBHOOK_RETRY_MAX, WEBHOOK_TIMEOUT};
+use domain::limits::WEBHOOK_RETRY_MAX;
 use domain::subscription::{self, Subscription};
 use events::{Actor, ActorKind, OrganizationId, Recorded, Seq, SubscriptionId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
@@ -21,7 +22,7 @@ const BATCH: usize = 100;
 /// Where a subscription stands after a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// An event was delivered, or passed over: there may be more.
+    /// An event was delivered, or passed over: there may be more. Of a look: there is.
     Moved,
     /// Everything up to here was delivered.
     CaughtUp(Seq),
@@ -53,11 +54,29 @@ impl Message {
 }
 
 impl Services {
-    /// Tries the next event that the subscription wants, if it is due.
+    /// Whether there is something to try, without trying it.
+    pub async fn look(&self, organization: &OrganizationId, id: &SubscriptionId) -> Result<Step, Problem> {
+        let state = self.log.state(organization).await?;
+        let Ok((_, subscription)) = state.subscription(id.as_str()) else { return Ok(Step::Ended) };
+        if !subscription.is_active() {
+            return Ok(Step::Ended);
+        }
+        let cursor = self.deliveries.cursor(organization, id).await?;
+        let cursor = cursor.unwrap_or(Cursor { after: subscription.from, ..Cursor::default() });
+        let now = clock::now();
+        Ok(match cursor.failing.filter(|failing| failing.retry_at > now) {
+            Some(failing) => Step::Failing(failing.retry_at),
+            None if cursor.after >= state.head => Step::CaughtUp(cursor.after),
+            None => Step::Moved,
+        })
+    }
+
+    /// Tries the next event that the subscription wants, if it is due. In turn, where others may deliver as well.
     pub async fn deliver_next(
         &self,
         organization: &OrganizationId,
         id: &SubscriptionId,
+        turn: Option<&mut Turn<'_>>,
     ) -> Result<Step, Problem> {
         let state = self.log.state(organization).await?;
         let Ok((_, subscription)) = state.subscription(id.as_str()) else { return Ok(Step::Ended) };
@@ -81,6 +100,11 @@ impl Services {
         // No event is delivered on a state older than itself: a rotation is signed with what it rotated to.
         let state = if state.head < event.seq { self.log.state(organization).await? } else { state };
         let Ok((_, subscription)) = state.subscription(id.as_str()) else { return Ok(Step::Ended) };
+        if let Some(turn) = turn
+            && !turn.lasts().await?
+        {
+            return Ok(Step::Overtaken);
+        }
         let number = cursor.failures + 1;
         let attempt = self.attempt(organization, id, subscription, &Message::of(event), number).await;
         let (next, step) = match &attempt.failure {
@@ -132,7 +156,8 @@ impl Services {
         let sent = match Target::parse(&subscription.url) {
             Ok(target) => {
                 let dialer = &self.pools.drivers().dialer;
-                let sent = target.post(dialer, headers, message.body.clone(), WEBHOOK_TIMEOUT).await;
+                let within = self.config.webhook_timeout;
+                let sent = target.post(dialer, headers, message.body.clone(), within).await;
                 sent.map_err(|error| error.to_string())
             }
             Err(reason) => Err(reason),

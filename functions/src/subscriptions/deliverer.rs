@@ -68,7 +68,7 @@ async fn run(services: Weak<Services>, name: Name) {
             return;
         }
         // An attempt that has begun is finished and recorded before a server stops.
-        let attempt = services.tasks.track_future(services.deliver_next(organization, id));
+        let attempt = services.tasks.track_future(services.deliver_next(organization, id, None));
         let step = attempt.await;
         if step.is_ok() {
             pause = PAUSE;

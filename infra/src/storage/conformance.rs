@@ -86,6 +86,8 @@ macro_rules! storage_conformance {
             attempts_are_read_as_they_were_made_newest_first_and_page_by_page
             an_attempt_is_found_by_its_id_and_only_where_it_belongs
             a_forgotten_subscription_leaves_nothing_behind_and_the_others_as_they_are
+            a_turn_is_one_holders_until_it_is_given_back_or_ends
+            of_many_who_claim_a_turn_at_once_one_has_it
         );
     };
     (log: $backend:expr) => {

@@ -1,4 +1,4 @@
-//! How far webhooks have been delivered, and what was tried.
+//! How far webhooks have been delivered, what was tried, and whose turn it is to try.
 
 use super::StoreError;
 use async_trait::async_trait;
@@ -40,8 +40,35 @@ pub struct Attempt {
     pub failure: Option<String>,
 }
 
+/// The right to deliver to one receiver. Two who deliver at once would let it see an event after its successor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// Nobody else has this name.
+    pub holder: String,
+    pub until: Timestamp,
+}
+
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
+    /// Takes the turn, or keeps it for longer. None when it is the holder's now; else until when it is somebody
+    /// else's, unless they keep it for longer or give it back before.
+    async fn claim(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError>;
+
+    /// Gives the turn back, when it still is the holder's.
+    async fn give_back(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+
     async fn cursor(
         &self,
         organization: &OrganizationId,

@@ -12,6 +12,7 @@ mod deliveries;
 pub mod discoveries;
 mod errors;
 mod items;
+mod leases;
 mod memory;
 mod projector;
 mod reader;

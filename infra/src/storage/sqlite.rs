@@ -37,6 +37,7 @@ pub struct SqliteStore {
     writer: Writer,
     warm: Arc<Warm>,
     confirmed: Confirmed,
+    turns: deliveries::Turns,
     /// Tells this process's running answers from those that a dead one left behind.
     process: String,
 }
@@ -56,6 +57,7 @@ impl SqliteStore {
             writer: Writer::start(path.clone(), warm.clone()),
             warm,
             confirmed: Confirmed::now(trusted),
+            turns: deliveries::Turns::default(),
             process: uuid::Uuid::new_v4().simple().to_string(),
             path,
         });

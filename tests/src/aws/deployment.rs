@@ -10,6 +10,7 @@ pub struct Reached {
     /// The gateway, which error documents are linked below.
     pub url: String,
     pub dynamodb: String,
+    pub events: String,
     pub kms: String,
     pub secrets: String,
     pub s3: String,

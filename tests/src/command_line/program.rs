@@ -44,7 +44,13 @@ pub struct Server {
 
 impl Server {
     pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut child = bindery()
+            .envs(variables.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
             .stderr(Stdio::piped())
@@ -78,6 +84,14 @@ impl Server {
                 return line;
             }
         }
+    }
+
+    /// Bytes of its memory that are in use.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
+        let kilobytes = line.split_whitespace().nth(1).and_then(|number| number.parse::<u64>().ok());
+        kilobytes.expect("a number") * 1024
     }
 
     pub fn terminate(&self) {

@@ -17,7 +17,12 @@ pub enum Verdict {
     Status(u16),
     /// The connection is closed without an answer.
     HangUp,
+    /// Nothing comes back for as long as anybody waits.
+    Silence,
 }
+
+/// No receiver is waited for longer without anything coming.
+const OVERDUE: Duration = Duration::from_secs(60);
 
 type Judge = Box<dyn Fn(usize) -> Verdict + Send + Sync>;
 
@@ -28,7 +33,8 @@ pub struct Receiver {
 
 struct Shared {
     judge: Mutex<Judge>,
-    asked: Mutex<usize>,
+    /// The position of each request that came, and whether it was taken.
+    asked: Mutex<Vec<(u64, bool)>>,
     /// What was answered with success.
     taken: Mutex<Vec<Received>>,
     news: Notify,
@@ -67,46 +73,85 @@ impl Receiver {
 
     /// Requests that came, whatever became of them.
     pub fn asked(&self) -> usize {
-        *self.shared.asked.lock().expect("not poisoned")
+        self.shared.asked.lock().expect("not poisoned").len()
+    }
+
+    /// What came is what may come: the first attempt of each event in order, no event behind one that was not taken,
+    /// and none that was taken after a later one was. Returns how many positions were taken.
+    ///
+    /// # Panics
+    /// When it is not.
+    pub fn assert_in_order(&self) -> u64 {
+        let mut taken = 0;
+        for (at, (seq, is_taken)) in self.shared.asked.lock().expect("not poisoned").iter().enumerate() {
+            assert!(
+                (taken..=taken + 1).contains(seq),
+                "request {at} is of {seq}, when {taken} was taken last"
+            );
+            if *is_taken {
+                taken = *seq;
+            }
+        }
+        taken
     }
 
     /// What was taken, as soon as it is so many.
     pub async fn wait_for(&self, count: usize) -> Vec<Received> {
-        let give_up = Instant::now() + Duration::from_secs(60);
+        let (mut give_up, mut before) = (Instant::now() + OVERDUE, 0);
         loop {
             let news = self.shared.news.notified();
-            let taken = self.shared.taken.lock().expect("not poisoned").clone();
-            if taken.len() >= count {
-                return taken;
+            let came = {
+                let taken = self.shared.taken.lock().expect("not poisoned");
+                if taken.len() >= count {
+                    return taken.clone();
+                }
+                taken.len()
+            };
+            if came > before {
+                (give_up, before) = (Instant::now() + OVERDUE, came);
             }
             let left = give_up.saturating_duration_since(Instant::now());
             let waited = tokio::time::timeout(left, news).await;
-            assert!(waited.is_ok(), "{} of {count} came", taken.len());
+            assert!(waited.is_ok(), "{came} of {count} came");
         }
     }
 }
 
 async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
     let Some(received) = read(&mut stream).await else { return };
-    let number = {
+    let verdict = {
         let mut asked = shared.asked.lock().expect("not poisoned");
-        *asked += 1;
-        *asked - 1
+        let verdict = (shared.judge.lock().expect("not poisoned"))(asked.len());
+        let is_taken = matches!(verdict, Verdict::Status(200..300));
+        asked.push((received.body()["seq"].as_u64().unwrap_or_default(), is_taken));
+        if is_taken {
+            shared.taken.lock().expect("not poisoned").push(received);
+        }
+        verdict
     };
-    let verdict = (shared.judge.lock().expect("not poisoned"))(number);
-    let Verdict::Status(status) = verdict else { return };
-    if (200..300).contains(&status) {
-        shared.taken.lock().expect("not poisoned").push(received);
-    }
+    let status = match verdict {
+        Verdict::Status(status) => status,
+        Verdict::HangUp => return,
+        Verdict::Silence => return wait_for_the_end(&mut stream).await,
+    };
     let answer = format!("HTTP/1.1 {status} Told\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
     let _ = stream.write_all(answer.as_bytes()).await;
     shared.news.notify_waiters();
+}
+
+async fn wait_for_the_end(stream: &mut TcpStream) {
+    // Whoever gave up closes the connection, or breaks it.
+    while stream.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
 }
 
 async fn read(stream: &mut TcpStream) -> Option<Received> {
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     stream.read_line(&mut line).await.ok()?;
+    if line.is_empty() {
+        // Whoever connected ended before it said anything.
+        return None;
+    }
     assert_eq!(line.trim_end(), "POST /hook?kept=as+it+is HTTP/1.1");
     let mut headers = BTreeMap::new();
     loop {

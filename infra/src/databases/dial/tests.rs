@@ -172,3 +172,35 @@ async fn a_dialer_without_nameservers_says_so() {
     let dialer = Dialer::with_nameservers(Guard::default(), &[]);
     assert_eq!(fault(&dialer, "db.example", 5432).await, Fault::DnsFailed);
 }
+
+/// One request is read and answered with success.
+async fn taking(listener: TcpListener) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let mut request = [0; 4096];
+        stream.read(&mut request).await.unwrap();
+        stream.write_all(b"HTTP/1.1 204 Taken\r\nConnection: close\r\n\r\n").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_whose_name_turns_is_judged_anew_at_each_delivery() {
+    use crate::webhooks::Target;
+    use bytes::Bytes;
+    use http::HeaderMap;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(taking(listener));
+    let answers =
+        vec![vec!["127.0.0.1"], vec!["169.254.169.254"], vec!["127.0.0.1", "10.0.0.1"], vec!["127.0.0.1"]];
+    let nameserver = Nameserver::start(vec![("turning.example", answers)]).await;
+    let dialer = Dialer::with_nameservers(opened("127.0.0.1/32"), &[nameserver.address]);
+    let target = Target::parse(&format!("http://turning.example:{port}/hook")).unwrap();
+    let mut told = Vec::new();
+    for _ in 0..4 {
+        let posted = target.post(&dialer, HeaderMap::new(), Bytes::new(), Duration::from_secs(5)).await;
+        told.push(posted.map(|status| status.as_u16()).map_err(|error| error.fault));
+    }
+    assert_eq!(told, [Ok(204), Err(Fault::HostNotAllowed), Err(Fault::HostNotAllowed), Ok(204)]);
+    assert_eq!(nameserver.asked("turning.example"), 4, "one resolution for each");
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing};
+use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing, Lease};
 use events::{EventId, SubscriptionId};
 use jiff::SignedDuration;
 
@@ -158,4 +158,49 @@ pub async fn a_forgotten_subscription_leaves_nothing_behind_and_the_others_as_th
         let kept = store.attempts(&organization.into(), &subscription.into(), None, 100).await;
         assert_eq!(kept.expect("reads").len(), 60, "{organization} {subscription}");
     }
+}
+
+/// For a minute from `seconds` after noon on.
+async fn claims(
+    store: &dyn DeliveryStore,
+    holder: &str,
+    subscription: &str,
+    seconds: i64,
+) -> Option<Timestamp> {
+    let now = noon() + SignedDuration::from_secs(seconds);
+    let lease = Lease { holder: holder.to_owned(), until: now + SignedDuration::from_secs(60) };
+    store.claim(&acme(), &subscription.into(), &lease, now).await.expect("is judged")
+}
+
+pub async fn a_turn_is_one_holders_until_it_is_given_back_or_ends<B: Backend<Store: Store>>(backend: &B) {
+    let store = backend.open().await;
+    let ends = |seconds: i64| Some(noon() + SignedDuration::from_secs(seconds));
+    assert_eq!(claims(&*store, "a", "sub_1", 0).await, None);
+    assert_eq!(claims(&*store, "b", "sub_1", 30).await, ends(60));
+    assert_eq!(claims(&*store, "b", "sub_2", 30).await, None, "another receiver");
+    assert_eq!(claims(&*store, "a", "sub_1", 40).await, None, "kept for longer");
+    assert_eq!(claims(&*store, "b", "sub_1", 99).await, ends(100));
+    assert_eq!(claims(&*store, "b", "sub_1", 100).await, None, "taken over at its end");
+    // Who was overtaken gives nothing back that is not theirs.
+    let now = noon() + SignedDuration::from_secs(101);
+    store.give_back(&acme(), &hook(), "a", now).await.expect("is judged");
+    assert_eq!(claims(&*store, "a", "sub_1", 101).await, ends(160));
+    store.give_back(&acme(), &hook(), "b", now).await.expect("is judged");
+    assert_eq!(claims(&*store, "a", "sub_1", 101).await, None, "given back");
+    assert_eq!(cursor(&*store, "acme", "sub_1").await, None, "a turn moves nothing");
+}
+
+pub async fn of_many_who_claim_a_turn_at_once_one_has_it<B: Backend<Store: Store>>(backend: &B) {
+    let store = backend.open().await;
+    let tasks: Vec<_> = (0..20)
+        .map(|number| {
+            let store = store.clone();
+            tokio::spawn(async move { claims(&*store, &format!("holder {number}"), "sub_1", 0).await })
+        })
+        .collect();
+    let mut taken = 0;
+    for task in tasks {
+        taken += u32::from(task.await.expect("ends").is_none());
+    }
+    assert_eq!(taken, 1);
 }

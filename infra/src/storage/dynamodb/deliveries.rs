@@ -1,4 +1,5 @@
-//! Webhooks: `C#<subscription>` is a cursor, `A#<subscription>#<attempt>` an attempt, which expires.
+//! Webhooks: `C#<subscription>` is a cursor, `L#<subscription>` says whose turn it is to move it,
+//! `A#<subscription>#<attempt>` is an attempt, which expires.
 
 use super::errors::{Failure, Reason, unavailable};
 use super::items::{self, Item, Order, Range, get_instant, get_number, get_text, number, text};
@@ -6,11 +7,12 @@ use super::tables::{SORT, TableName};
 use super::transact::unbuilt;
 use super::{DynamoStore, backoff};
 use crate::storage::StoreError;
-use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing};
+use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing, Lease};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{DeleteRequest, Put, TransactWriteItem, WriteRequest};
 use domain::limits::WEBHOOK_ATTEMPT_KEPT;
 use events::{EventId, OrganizationId, Seq, SubscriptionId};
+use jiff::Timestamp;
 use std::collections::HashMap;
 use std::time::Instant;
 
@@ -25,6 +27,26 @@ const DELETED_AT_ONCE: usize = 25;
 
 #[async_trait]
 impl DeliveryStore for DynamoStore {
+    async fn claim(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.claim_turn(organization, &lease_of(subscription), lease, now).await
+    }
+
+    async fn give_back(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        holder: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        self.give_turn_back(organization, &lease_of(subscription), holder, now).await
+    }
+
     async fn cursor(
         &self,
         organization: &OrganizationId,
@@ -109,7 +131,7 @@ impl DeliveryStore for DynamoStore {
     ) -> Result<(), StoreError> {
         let to = attempt_of(subscription, LAST);
         let attempts = self.kept(organization, subscription, &to, usize::MAX).await?;
-        let mut names = vec![cursor_of(subscription)];
+        let mut names = vec![cursor_of(subscription), lease_of(subscription)];
         for attempt in &attempts {
             names.push(get_text(attempt, SORT)?.to_owned());
         }
@@ -121,7 +143,7 @@ impl DeliveryStore for DynamoStore {
 }
 
 impl DynamoStore {
-    fn deliveries(&self) -> String {
+    pub(super) fn deliveries(&self) -> String {
         self.names.table(TableName::Deliveries)
     }
 
@@ -205,6 +227,10 @@ impl DynamoStore {
 
 fn cursor_of(subscription: &SubscriptionId) -> String {
     format!("C#{subscription}")
+}
+
+fn lease_of(subscription: &SubscriptionId) -> String {
+    format!("L#{subscription}")
 }
 
 fn attempt_of(subscription: &SubscriptionId, id: &str) -> String {

@@ -1,18 +1,55 @@
-//! Webhooks: cursors and attempts.
+//! Webhooks: cursors and attempts. Turns are kept in memory: one process at a time delivers from a data folder, which
+//! the lock of serving sees to, so they need not outlive it.
 
 use super::schema::unavailable;
 use super::{SqliteStore, reader};
 use crate::storage::StoreError;
-use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing};
+use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing, Lease};
 use async_trait::async_trait;
 use domain::limits::WEBHOOK_ATTEMPTS_KEPT;
 use events::{EventId, OrganizationId, SubscriptionId};
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+pub type Turns = Mutex<HashMap<(OrganizationId, SubscriptionId), Lease>>;
 
 #[async_trait]
 impl DeliveryStore for SqliteStore {
+    async fn claim(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        lease: &Lease,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        let mut turns = self.turns.lock().expect("not poisoned");
+        let name = (organization.clone(), subscription.clone());
+        let theirs = turns.get(&name).filter(|held| held.until > now && held.holder != lease.holder);
+        if let Some(theirs) = theirs {
+            return Ok(Some(theirs.until));
+        }
+        turns.insert(name, lease.clone());
+        Ok(None)
+    }
+
+    async fn give_back(
+        &self,
+        organization: &OrganizationId,
+        subscription: &SubscriptionId,
+        holder: &str,
+        _now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut turns = self.turns.lock().expect("not poisoned");
+        let name = (organization.clone(), subscription.clone());
+        if turns.get(&name).is_some_and(|held| held.holder == holder) {
+            turns.remove(&name);
+        }
+        Ok(())
+    }
+
     async fn cursor(
         &self,
         organization: &OrganizationId,

@@ -56,6 +56,8 @@ mod outages;
 #[cfg(test)]
 mod requests;
 #[cfg(test)]
+mod rebuilding;
+#[cfg(test)]
 mod reviewed;
 #[cfg(test)]
 mod streaming;

@@ -81,7 +81,8 @@ enum KeysCommand {
 
 #[derive(Subcommand)]
 enum ProjectionsCommand {
-    /// Throws the projections away, folds the log again, and says whether the bytes are the same
+    /// Throws the projections away, folds the log again, and says whether the bytes are the same; a server may go on
+    /// beside it
     Rebuild {
         #[arg(long, value_name = "DIR")]
         data_dir: PathBuf,
@@ -289,7 +290,6 @@ fn read_checkpoint(file: &Path) -> Result<Checkpoint, String> {
 
 async fn rebuild(data_dir: PathBuf) -> Result<(), String> {
     let embedded = Embedded::open(&data_dir).await?;
-    let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
     for organization in embedded.store.organizations().await.map_err(|error| error.to_string())? {
         let compared =
             embedded.store.rebuild_projections(&organization).await.map_err(|error| error.to_string())?;

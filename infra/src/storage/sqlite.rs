@@ -74,11 +74,12 @@ impl SqliteStore {
     /// Folds the whole log and compares the documents with what that gives.
     pub async fn compare_projections(&self, organization: &OrganizationId) -> Result<Compared, StoreError> {
         let mut transaction = self.readers.begin().await.map_err(unavailable)?;
-        Ok(documents::compare(&mut transaction, organization).await?.0)
+        let nothing = Organization::empty(organization.clone());
+        Ok(documents::compare(&mut transaction, nothing).await?.0)
     }
 
     /// Throws the documents and the key index away and folds the log again. Says whether the documents had the same
-    /// bytes before.
+    /// bytes before. Others may read and append meanwhile, this process and those beside it.
     pub async fn rebuild_projections(&self, organization: &OrganizationId) -> Result<Compared, StoreError> {
         Ok(self.rebuild(organization).await?.0)
     }
@@ -87,11 +88,15 @@ impl SqliteStore {
         &self,
         organization: &OrganizationId,
     ) -> Result<(Compared, Arc<Organization>), StoreError> {
-        let of = organization.clone();
+        // Writers are held up for the documents alone: the log is folded before, and only what came since then later.
+        let mut state = Organization::empty(organization.clone());
+        let mut transaction = self.readers.begin().await.map_err(unavailable)?;
+        reader::fold(&mut transaction, &mut state).await?;
+        drop(transaction);
         self.writer
             .alone(move |connection| {
                 Box::pin(writer::transaction(connection, move |connection| {
-                    Box::pin(async move { documents::rebuild(connection, &of).await })
+                    Box::pin(async move { documents::rebuild(connection, state).await })
                 }))
             })
             .await

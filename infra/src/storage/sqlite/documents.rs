@@ -8,10 +8,10 @@ use super::schema::unavailable;
 use crate::storage::StoreError;
 use crate::storage::documents::{Compared, FINGERPRINT, in_order, kind_named};
 use crate::storage::judging::minted;
-use crate::storage::replay::{self, Rows};
+use crate::storage::replay::Rows;
 use domain::Organization;
 use domain::organization::Document;
-use events::{OrganizationId, Recorded, Seq, Subject};
+use events::{KeyId, OrganizationId, Recorded, Seq, Subject};
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{QueryBuilder, Row, Sqlite};
 use std::collections::BTreeSet;
@@ -163,50 +163,54 @@ pub async fn stored(
 /// Remembers whose keys were minted.
 pub async fn index_keys(connection: &mut SqliteConnection, events: &[Recorded]) -> Result<(), StoreError> {
     for (organization, key) in minted(events) {
-        sqlx::query("INSERT OR IGNORE INTO keys (key_id, organization) VALUES (?, ?)")
-            .bind(key.as_str())
-            .bind(organization.as_str())
-            .execute(&mut *connection)
-            .await
-            .map_err(unavailable)?;
+        index_key(connection, organization, key).await?;
     }
     Ok(())
 }
 
-/// Folds the whole log and compares. To be called inside a transaction.
-pub async fn compare(
+async fn index_key(
     connection: &mut SqliteConnection,
     organization: &OrganizationId,
+    key: &KeyId,
+) -> Result<(), StoreError> {
+    sqlx::query("INSERT OR IGNORE INTO keys (key_id, organization) VALUES (?, ?)")
+        .bind(key.as_str())
+        .bind(organization.as_str())
+        .execute(connection)
+        .await
+        .map_err(unavailable)?;
+    Ok(())
+}
+
+/// Folds what the state lacks of the log, and compares. To be called inside a transaction.
+pub async fn compare(
+    connection: &mut SqliteConnection,
+    mut state: Organization,
 ) -> Result<(Compared, Arc<Organization>), StoreError> {
-    let mut state = Organization::empty(organization.clone());
     reader::fold(connection, &mut state).await?;
-    let checkpoint = checkpoint(connection, organization).await?.unwrap_or_default();
+    let checkpoint = checkpoint(connection, &state.id).await?.unwrap_or_default();
     let documents = in_order(state.documents());
-    let equal = checkpoint == state.head && stored(connection, organization).await? == documents;
+    let equal = checkpoint == state.head && stored(connection, &state.id).await? == documents;
     Ok((Compared { equal, documents: documents.len(), head: state.head }, Arc::new(state)))
 }
 
 /// The same, and puts the folded ones in place of those that stood there. To be called inside a transaction.
 pub async fn rebuild(
     connection: &mut SqliteConnection,
-    organization: &OrganizationId,
+    state: Organization,
 ) -> Result<(Compared, Arc<Organization>), StoreError> {
-    let (compared, state) = compare(connection, organization).await?;
+    let (compared, state) = compare(connection, state).await?;
     write_all(connection, &state).await?;
     if state.head > Seq(0) {
-        set_checkpoint(connection, organization, state.head).await?;
+        set_checkpoint(connection, &state.id, state.head).await?;
     }
     sqlx::query("DELETE FROM keys WHERE organization = ?")
-        .bind(organization.as_str())
+        .bind(state.id.as_str())
         .execute(&mut *connection)
         .await
         .map_err(unavailable)?;
-    let mut after = Seq(0);
-    loop {
-        let events = replay::events(connection, organization, after, 1000).await?;
-        let Some(last) = events.last() else { break };
-        after = last.seq;
-        index_keys(connection, &events).await?;
+    for key in state.keys.keys() {
+        index_key(connection, &state.id, key).await?;
     }
     Ok((compared, state))
 }

@@ -126,20 +126,25 @@ pub const STREAMS_MAX: usize = 50;
 pub const STREAM_BATCH: usize = 100;
 /// How often a log that cannot tell of news by itself is asked for them.
 pub const HEAD_POLL: Duration = Duration::from_secs(1);
+/// Entries and bytes of one request to an event bus, which are EventBridge's.
+pub const BUS_ENTRIES: usize = 10;
+pub const BUS_BYTES: usize = 256 * 1024;
+/// The first wait after the bus took only a part of a request; each next one doubles.
+pub const BUS_BACKOFF: Duration = Duration::from_millis(100);
 /// Webhook subscriptions of one organization: each is told every event.
 pub const SUBSCRIPTIONS_MAX: usize = 20;
 /// Characters of a webhook's address.
 pub const URL_CHARS: usize = 2000;
 /// The first wait before a delivery is tried again; each next one doubles.
 pub const WEBHOOK_RETRY_BASE: Duration = Duration::from_secs(1);
+/// A function that delivers tries again by itself what is due within this, which are the first three; later ones are
+/// for the clock. Longer, and one receiver that is away would hold up other organizations.
+pub const WEBHOOK_RETRY_SOON: Duration = Duration::from_secs(10);
 /// The longest of these waits.
 pub const WEBHOOK_RETRY_MAX: Duration = Duration::from_secs(3600);
 /// A subscription is parked when one event could not be delivered for this long.
 pub const WEBHOOK_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// One attempt, from the dial to the answer's head: what Standard Webhooks advises.
-/// A function that delivers tries again by itself what is due within this, which are the first three; later ones are
-/// for the clock. Longer, and one receiver that is away would hold up other organizations.
-pub const WEBHOOK_RETRY_SOON: Duration = Duration::from_secs(10);
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long the secret before signs too, after a rotation.
 pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);

@@ -97,6 +97,11 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
         meaning: "id, ARN or alias of the asymmetric KMS key that signs checkpoints of the log",
     },
     Variable {
+        name: "BINDERY_EVENT_BUS",
+        default: "",
+        meaning: "name or ARN of the bus of EventBridge that events are put on",
+    },
+    Variable {
         name: "BINDERY_SECRETS",
         default: "",
         meaning: "what the names of the deployment's secrets begin with, before a slash",
@@ -128,12 +133,12 @@ pub struct Config {
     pub stream_ends_after: Duration,
     pub stream_heartbeat: Duration,
     pub webhook_retry_base: Duration,
+    pub webhook_timeout: Duration,
     pub webhook_give_up: Duration,
     pub log: String,
 }
 
 impl Config {
-    pub webhook_timeout: Duration,
     /// # Errors
     /// Every variable that is wrong, one sentence each.
     pub fn from_lookup(
@@ -177,18 +182,18 @@ impl Config {
             number("BINDERY_STREAM_HEARTBEAT_MS", domain::limits::STREAM_HEARTBEAT.as_millis() as u32);
         let webhook_retry_base =
             number("BINDERY_WEBHOOK_RETRY_BASE_MS", domain::limits::WEBHOOK_RETRY_BASE.as_millis() as u32);
-        let webhook_give_up =
-            number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
-        if !wrong.is_empty() {
-            return Err(wrong);
-        }
         let webhook_timeout =
             number("BINDERY_WEBHOOK_TIMEOUT_MS", domain::limits::WEBHOOK_TIMEOUT.as_millis() as u32);
-        Ok(Self {
-            allow_private_hosts,
+        let webhook_give_up =
+            number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
+        if !wrong.is_empty() {
+            return Err(wrong);
+        }
+        Ok(Self {
+            allow_private_hosts,
             public_url: public_url.trim_end_matches('/').to_owned(),
             rate_per_key,
             rate_per_organization,
@@ -196,12 +201,12 @@ impl Config {
             stream_ends_after: Duration::from_millis(u64::from(stream_ends_after)),
             stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
+            webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
             log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
         })
     }
 
-            webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
     /// # Errors
     /// As [`Config::from_lookup`].
     pub fn from_environment(default_url: &str) -> Result<Self, Vec<String>> {
@@ -219,12 +224,12 @@ mod tests {
             "BINDERY_ALLOW_PRIVATE_HOSTS" => Some("10.0.0.0/8, nonsense".to_owned()),
             "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
             "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
+            "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
         assert_eq!(wrong.len(), 4, "{wrong:?}");
     }
-            "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
 
     #[test]
     fn an_empty_environment_opens_nothing_private() {

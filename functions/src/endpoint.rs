@@ -156,6 +156,8 @@ pub enum Grant {
     ReadDeliveries,
     /// Move webhooks on, keep what was tried, and forget both.
     WriteDeliveries,
+    /// Put events on the deployment's bus.
+    PublishEvents,
     /// Sign where the log ends.
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
@@ -180,6 +182,7 @@ impl Grant {
         Grant::Discoveries,
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
+        Grant::PublishEvents,
         Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,

@@ -1,6 +1,8 @@
 //! What happened.
 
 pub mod audit;
+#[cfg(feature = "aws")]
+pub mod bus;
 pub mod checkpoint;
 pub mod events;
 pub mod export;

@@ -1,9 +1,11 @@
 //! The one list of functions that something else than a request wakes.
 
+pub mod catch_up;
 pub mod deliver;
 pub mod discover;
 pub mod mint_first;
 pub mod project;
+pub mod publish;
 pub mod records;
 pub mod reencrypt;
 pub mod retry;
@@ -23,6 +25,8 @@ pub static ALL: &[&Reaction] = &[
     &project::REACTION,
     &deliver::REACTION,
     &retry::REACTION,
+    &publish::REACTION,
+    &catch_up::REACTION,
     &sweep::REACTION,
     &reencrypt::REACTION,
     &discover::REACTION,

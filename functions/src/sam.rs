@@ -42,7 +42,7 @@ pub fn template() -> Template {
     let groups = vec![
         ("The log and what stands beside it", [data::tables(), data::bucket()].concat()),
         ("Keys and secrets", [data::keys(), data::secrets()].concat()),
-        ("The doorbell: heads' stream, pipe, queue", feed::resources()),
+        ("The doorbell: heads' stream, pipe, queue; the event bus", feed::resources()),
         ("The API", gateway::resources()),
         ("Endpoints", endpoints::ALL.iter().flat_map(|it| functions::of_endpoint(it)).collect()),
         ("Reactions", reactions::ALL.iter().flat_map(|it| functions::of_reaction(it)).collect()),

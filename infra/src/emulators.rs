@@ -30,7 +30,7 @@ pub fn dynamodb() -> &'static Emulator {
     RUNNING.get_or_init(|| start("bin/dynoxide", &["serve", "--port"]))
 }
 
-/// KMS, Secrets Manager and S3.
+/// KMS, Secrets Manager, S3, EventBridge and SQS.
 pub fn moto() -> &'static Emulator {
     static RUNNING: OnceLock<Emulator> = OnceLock::new();
     RUNNING.get_or_init(|| start("py/bin/moto_server", &["-p"]))

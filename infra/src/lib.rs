@@ -4,6 +4,8 @@
 pub mod aws;
 #[cfg(all(test, feature = "aws"))]
 mod black_hole_tests;
+#[cfg(feature = "aws")]
+pub mod bus;
 pub mod databases;
 mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]

@@ -41,6 +41,8 @@ pub struct Cloud {
     pub resources: Resources,
     /// How functions reach DynamoDB.
     pub dynamodb: Faults,
+    /// How functions reach EventBridge.
+    pub events: Faults,
     /// How functions reach KMS.
     pub kms: Faults,
     /// How functions reach Secrets Manager.
@@ -70,16 +72,16 @@ impl Cloud {
     ) -> Self {
         let resources = Resources::create().await;
         let dynamodb = Faults::before(&emulators::dynamodb().url).await;
+        let events = Faults::before(&emulators::moto().url).await;
         let kms = Faults::before(&emulators::moto().url).await;
         let secrets = Faults::before(&emulators::moto().url).await;
-        let events = Faults::before(&emulators::moto().url).await;
         let url = format!("http://{}", listener.local_addr().expect("it is bound"));
         let reached = deployment::Reached {
             url: url.clone(),
             dynamodb: dynamodb.url.clone(),
+            events: events.url.clone(),
             kms: kms.url.clone(),
             secrets: secrets.url.clone(),
-            events: events.url.clone(),
             s3: emulators::moto().url.clone(),
         };
         let functions = deployment::all(&resources, &reached, variables);

@@ -15,6 +15,8 @@ pub mod story;
 mod audit;
 #[cfg(test)]
 mod authorization;
+#[cfg(all(test, feature = "aws"))]
+mod bus;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]
@@ -25,10 +27,10 @@ mod clinic;
 mod command_line;
 #[cfg(test)]
 mod desk;
-#[cfg(all(test, feature = "aws"))]
-mod doorbells;
 #[cfg(test)]
 mod dice;
+#[cfg(all(test, feature = "aws"))]
+mod doorbells;
 #[cfg(test)]
 mod egress;
 #[cfg(test)]
@@ -54,9 +56,9 @@ mod openapi;
 #[cfg(all(test, feature = "aws"))]
 mod outages;
 #[cfg(test)]
-mod requests;
-#[cfg(test)]
 mod rebuilding;
+#[cfg(test)]
+mod requests;
 #[cfg(test)]
 mod reviewed;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::functions::full_name;
 use super::{Resource, attribute, data, feed, gateway, pascal, reference, sub};
 use crate::endpoints;
 use crate::lambda::metrics;
-use crate::reactions::{self, Reaction, Trigger, reencrypt, sweep};
+use crate::reactions::{self, Change, Reaction, Trigger, catch_up, reencrypt, sweep};
 use infra::storage::dynamodb::tables::TableName;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -222,10 +222,12 @@ fn counted_by_functions() -> Vec<(String, Alarm)> {
         }
     };
     let behind = "The sweeper finds views behind again and again: doorbells are lost";
+    let late = "Events reach the bus by the sweeper again and again: records are lost, or the bus refuses";
     let doubt = "A write was cut off with its function, and a person has to look whether it happened";
     let refused = "Sealed credentials do not open under any key that the stack may use";
     [
         ("ViewsLate", counted("OrganizationsLate", &sweep::REACTION, behind, 3)),
+        ("EventsLate", counted("EventsPublishedLate", &catch_up::REACTION, late, 3)),
         ("WritesInDoubt", counted("WritesInDoubt", &sweep::REACTION, doubt, 1)),
         ("CredentialsRefused", counted("CredentialsRefused", &reencrypt::REACTION, refused, 1)),
     ]
@@ -234,7 +236,7 @@ fn counted_by_functions() -> Vec<(String, Alarm)> {
 }
 
 fn of_trigger(reaction: &Reaction, of_function: Value) -> Vec<(String, Alarm)> {
-    let Trigger::Stream { table, .. } = reaction.woken_by else { return Vec::new() };
+    let Trigger::Stream { table, changes, .. } = reaction.woken_by else { return Vec::new() };
     let behind = Alarm {
         what: "A stream's records wait for a minute and more: its function fails or does not keep up",
         namespace: "AWS/Lambda",
@@ -246,7 +248,7 @@ fn of_trigger(reaction: &Reaction, of_function: Value) -> Vec<(String, Alarm)> {
         periods: 5,
     };
     let mut alarms = vec![(format!("{}Behind", pascal(reaction.name)), behind)];
-    if table == TableName::Commits {
+    if table == TableName::Commits && !changes.contains(&Change::Insert) {
         // Nothing but changes of what never changes wakes it, so that it ran at all is the finding.
         alarms.push((
             "LogTampered".to_owned(),

@@ -1,5 +1,5 @@
 //! How functions are woken: the doorbell from a moved head to the projector, the streams of other tables, schedules,
-//! and where goes what could not be delivered.
+//! and where goes what could not be delivered. Also the bus, by which events wake functions of others.
 
 use super::data::table;
 use super::policies::allow;
@@ -12,6 +12,8 @@ pub const DOORBELLS: &str = "DoorbellQueue";
 pub const DEAD_DOORBELLS: &str = "DeadDoorbellQueue";
 pub const DEAD_RECORDS: &str = "DeadRecordQueue";
 pub const PIPE: &str = "DoorbellPipe";
+/// Carries events to whoever the account lets listen.
+pub const EVENT_BUS: &str = "EventBus";
 
 /// Six times what the projector may take, so that a message does not come again while it is worked on.
 const VISIBILITY_SECONDS: u32 = 6 * 60;
@@ -23,7 +25,19 @@ pub fn resources() -> Vec<Resource> {
         Trigger::Doorbells { table, item } => Some(pipe(table, item)),
         Trigger::Stream { .. } | Trigger::Schedule { .. } | Trigger::Operator => None,
     });
-    queues().into_iter().chain(doorbells.flatten()).collect()
+    queues().into_iter().chain(doorbells.flatten()).chain([bus()]).collect()
+}
+
+/// Without a policy of its own, so that only this account's roles put on it, and only its rules take from it.
+fn bus() -> Resource {
+    let bus = json!({
+        "Type": "AWS::Events::EventBus",
+        "Properties": {
+            "Name": sub("${AWS::StackName}"),
+            "Description": sub("${AWS::StackName}: every event of every organization"),
+        },
+    });
+    (EVENT_BUS.to_owned(), bus)
 }
 
 fn queues() -> Vec<Resource> {

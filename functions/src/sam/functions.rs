@@ -1,6 +1,7 @@
 //! A function: its code, its role, its log group and what wakes it.
 
 use super::data::{ANSWERS_KEY, BUCKET, CHECKPOINTS_KEY, CREDENTIALS_KEY};
+use super::feed::EVENT_BUS;
 use super::{Resource, attribute, feed, gateway, join, none_unless, pascal, policies, reference, sub};
 use crate::endpoint::{Endpoint, Function, Grant, Shape};
 use crate::reactions::Reaction;
@@ -137,10 +138,11 @@ pub fn shared_environment() -> Value {
         "BINDERY_CREDENTIALS_KEY": attribute(CREDENTIALS_KEY, "Arn"),
         "BINDERY_ANSWERS_KEY": attribute(ANSWERS_KEY, "Arn"),
         "BINDERY_CHECKPOINTS_KEY": attribute(CHECKPOINTS_KEY, "Arn"),
+        "BINDERY_EVENT_BUS": reference(EVENT_BUS),
         "BINDERY_SECRETS": reference("AWS::StackName"),
-        "BINDERY_LOG": reference("LogLevel"),
-        "BINDERY_PUBLIC_URL": gateway::public_url(),
         // Who takes the address of a webhook refuses what nobody would dial.
         "BINDERY_ALLOW_PRIVATE_HOSTS": reference("AllowPrivateHosts"),
+        "BINDERY_LOG": reference("LogLevel"),
+        "BINDERY_PUBLIC_URL": gateway::public_url(),
     })
 }

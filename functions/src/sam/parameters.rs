@@ -1,7 +1,7 @@
 //! What a deployment chooses, and what it is told.
 
 use super::functions::IN_VPC;
-use super::{alarms, functions, gateway, policies, reference, sub};
+use super::{alarms, feed, functions, gateway, policies, reference, sub};
 use crate::endpoint::Shape;
 use crate::endpoints;
 use crate::reactions::{self, Trigger};
@@ -75,6 +75,7 @@ pub fn outputs() -> Value {
             "Value": functions::full_name(reaction.name),
         });
     }
+    outputs["EventBus"] = json!({ "Description": "The bus that every event is put on, for rules", "Value": super::attribute(feed::EVENT_BUS, "Arn") });
     outputs["Prefix"] = json!({ "Description": "What tables and secrets are named after", "Value": sub("${AWS::StackName}") });
     outputs
 }

@@ -3,6 +3,7 @@
 use super::data::{
     ANSWERS_KEY, BUCKET, CHECKPOINTS_KEY, CREDENTIALS_KEY, PEPPER, SIGNING_ALGORITHM, SIGNING_KEYS, table,
 };
+use super::feed::EVENT_BUS;
 use super::{attribute, none_unless, reference, sub};
 use crate::endpoint::Grant;
 use infra::storage::dynamodb::tables::{RUNNING, TableName};
@@ -104,6 +105,9 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             &["dynamodb:BatchWriteItem", "dynamodb:PutItem"],
             arn(TableName::Deliveries),
         )],
+        Grant::PublishEvents => {
+            vec![allow("PublishEvents", &["events:PutEvents"], attribute(EVENT_BUS, "Arn"))]
+        }
         Grant::SignCheckpoints => vec![
             under(
                 allow("SignCheckpoints", &["kms:Sign"], attribute(CHECKPOINTS_KEY, "Arn")),

@@ -156,7 +156,10 @@ fn an_alarm_on_what_functions_count_names_its_deployment() {
         assert!(reactions::ALL.iter().any(|it| it.name == endpoint), "{id}: {endpoint}");
         metrics.extend(alarm["MetricName"].as_str());
     }
-    assert_eq!(metrics, ["CredentialsRefused", "OrganizationsLate", "WritesInDoubt"].into());
+    assert_eq!(
+        metrics,
+        ["CredentialsRefused", "EventsPublishedLate", "OrganizationsLate", "WritesInDoubt"].into()
+    );
 }
 
 #[test]

@@ -9,6 +9,7 @@ use domain::limits::HEAD_TRUSTED;
 use events::OrganizationId;
 use futures_util::future::join_all;
 use infra::aws::SdkConfig;
+use infra::bus::{Bus, EventBridge};
 use infra::databases::pool::PoolKey;
 use infra::sealing::kms::{KmsKeys, KmsSealer};
 use infra::service_keys::{self, ServiceKeysError};
@@ -36,6 +37,8 @@ pub struct Deployment {
     pub keys: KmsKeys,
     /// Id, ARN or alias of the KMS key that signs checkpoints.
     pub checkpoints_key: String,
+    /// Name or ARN of the bus that events are put on.
+    pub event_bus: String,
     /// What the names of its secrets begin with.
     pub secrets: String,
     pub head_trusted: Duration,
@@ -65,6 +68,7 @@ impl Deployment {
             answers: required("BINDERY_ANSWERS_KEY"),
         };
         let checkpoints_key = required("BINDERY_CHECKPOINTS_KEY");
+        let event_bus = required("BINDERY_EVENT_BUS");
         let secrets = required("BINDERY_SECRETS");
         let head_trusted = match lookup("BINDERY_HEAD_TRUSTED_MS").map(|text| text.trim().parse()) {
             None => HEAD_TRUSTED,
@@ -87,7 +91,7 @@ impl Deployment {
                 if tells_url {
                     config.public_url.clear();
                 }
-                Ok(Self { config, names, keys, checkpoints_key, secrets, head_trusted, warm })
+                Ok(Self { config, names, keys, checkpoints_key, event_bus, secrets, head_trusted, warm })
             }
             Some(_) | None => Err(wrong),
         }
@@ -107,6 +111,7 @@ pub struct Aws {
     pub store: Arc<DynamoStore>,
     pub sealer: Arc<KmsSealer>,
     pub discoveries: Arc<dyn DiscoveryStore>,
+    pub bus: Arc<dyn Bus>,
 }
 
 /// What one function of a deployment will work with, from the moment its keys could be read. Everything else is there:
@@ -209,7 +214,8 @@ impl Opening {
         };
         let config = self.deployment.config.clone();
         let services = Arc::new(Services::granted(config, &ports, keys, self.name, self.function.grants));
-        Ok(Arc::new(Aws { services, store, sealer, discoveries }))
+        let bus = Arc::new(EventBridge::new(&self.sdk, self.deployment.event_bus.clone()));
+        Ok(Arc::new(Aws { services, store, sealer, discoveries, bus }))
     }
 
     async fn warm(&self, services: &Arc<Services>) {
@@ -262,6 +268,7 @@ mod tests {
             "BINDERY_CREDENTIALS_KEY" => "alias/bindery-dev-credentials",
             "BINDERY_ANSWERS_KEY" => "alias/bindery-dev-answers",
             "BINDERY_CHECKPOINTS_KEY" => "alias/bindery-dev-checkpoints",
+            "BINDERY_EVENT_BUS" => "bindery-dev",
             "BINDERY_SECRETS" => "bindery-dev",
             "BINDERY_HEAD_TRUSTED_MS" => "2000",
             "BINDERY_WARM_ORGANIZATIONS" => "default, clinic,",
@@ -278,7 +285,7 @@ mod tests {
             _ => None,
         };
         let wrong = Deployment::from_lookup(lookup).unwrap_err();
-        assert_eq!(wrong.len(), 8, "{wrong:?}");
+        assert_eq!(wrong.len(), 9, "{wrong:?}");
         let required = DEPLOYMENT_VARIABLES.iter().filter(|variable| variable.default.is_empty());
         for variable in required {
             assert!(wrong.iter().any(|it| it.starts_with(variable.name)), "{}: {wrong:?}", variable.name);
@@ -293,6 +300,7 @@ mod tests {
         assert_eq!(deployment.keys.credentials, "alias/bindery-dev-credentials");
         assert_eq!(deployment.keys.answers, "alias/bindery-dev-answers");
         assert_eq!(deployment.checkpoints_key, "alias/bindery-dev-checkpoints");
+        assert_eq!(deployment.event_bus, "bindery-dev");
         assert_eq!(deployment.secrets, "bindery-dev");
         assert_eq!(deployment.head_trusted, Duration::from_secs(2));
         assert_eq!(deployment.warm, [OrganizationId::from("default"), OrganizationId::from("clinic")]);

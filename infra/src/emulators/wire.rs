@@ -21,6 +21,8 @@ pub enum Line {
     Cut,
     /// Nothing ever comes back.
     Silent,
+    /// AWS answers with success and this body.
+    Says(&'static str),
     /// AWS refuses with this code.
     Answers(&'static str),
     /// DynamoDB cancels a transaction of one item for this reason.
@@ -97,6 +99,7 @@ impl HttpConnector for Connector {
                 HttpConnectorFuture::ready(Err(ConnectorError::io(cut.into())))
             }
             Line::Silent => HttpConnectorFuture::new(std::future::pending()),
+            Line::Says(body) => answered(200, body.to_owned()),
             Line::Answers(code) => refused(format!(r#"{{"__type":"{code}","message":"as the test says"}}"#)),
             Line::Cancels(reason) => refused(format!(
                 r#"{{"__type":"TransactionCanceledException","CancellationReasons":[{{"Code":"{reason}"}}]}}"#
@@ -106,6 +109,10 @@ impl HttpConnector for Connector {
 }
 
 fn refused(body: String) -> HttpConnectorFuture {
-    let status = 400.try_into().expect("a status");
+    answered(400, body)
+}
+
+fn answered(status: u16, body: String) -> HttpConnectorFuture {
+    let status = status.try_into().expect("a status");
     HttpConnectorFuture::ready(Ok(HttpResponse::new(status, SdkBody::from(body))))
 }

@@ -37,6 +37,7 @@ fn environment(
     let known = BTreeMap::from([
         ("AWS::StackName", resources.names.prefix.clone()),
         ("ArtefactsBucket", resources.names.bucket.clone()),
+        ("EventBus", resources.event_bus.clone()),
         ("CredentialsKey.Arn", resources.credentials_key.clone()),
         ("AnswersKey.Arn", resources.answers_key.clone()),
         ("CheckpointsKey.Arn", resources.checkpoints_key.clone()),
@@ -51,6 +52,7 @@ fn environment(
         ("AWS_ACCESS_KEY_ID", "emulator"),
         ("AWS_SECRET_ACCESS_KEY", "emulator"),
         ("AWS_ENDPOINT_URL_DYNAMODB", &reached.dynamodb),
+        ("AWS_ENDPOINT_URL_EVENTBRIDGE", &reached.events),
         ("AWS_ENDPOINT_URL_KMS", &reached.kms),
         ("AWS_ENDPOINT_URL_S3", &reached.s3),
         ("AWS_ENDPOINT_URL_SECRETS_MANAGER", &reached.secrets),

@@ -14,6 +14,8 @@ const IN_EUROPE: &str = "<CreateBucketConfiguration><LocationConstraint>eu-centr
 
 pub struct Resources {
     pub names: Names,
+    /// Its name.
+    pub event_bus: String,
     /// Seals credentials.
     pub credentials_key: String,
     /// Seals kept answers.
@@ -24,7 +26,7 @@ pub struct Resources {
     pub secrets: Vec<(&'static str, String)>,
     /// DynamoDB and its streams, past all proxies.
     pub dynamodb: Wire,
-    /// KMS, Secrets Manager and S3, past all proxies.
+    /// KMS, Secrets Manager, S3, EventBridge and SQS, past all proxies.
     pub others: Wire,
 }
 
@@ -47,10 +49,13 @@ impl Resources {
             let name = format!("{}/{secret}", names.prefix);
             others.call("secretsmanager.CreateSecret", json!({ "Name": name, "SecretString": value })).await;
         }
+        let event_bus = names.prefix.clone();
+        others.call("AWSEvents.CreateEventBus", json!({ "Name": event_bus })).await;
         let (credentials_key, answers_key) = (key(&others).await, key(&others).await);
         let checkpoints_key = format!("alias/{}-checkpoints", names.prefix);
         Self {
             names,
+            event_bus,
             credentials_key,
             answers_key,
             checkpoints_key,

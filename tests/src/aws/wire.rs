@@ -23,6 +23,8 @@ impl Wire {
         let service = match target.split('.').next().unwrap_or_default() {
             "TrentService" => "kms",
             "secretsmanager" => "secretsmanager",
+            "AWSEvents" => "events",
+            "AmazonSQS" => "sqs",
             _ => "dynamodb",
         };
         let answer = self

@@ -55,6 +55,7 @@ fn meant(grant: Grant) -> &'static [&'static str] {
         Grant::WriteDeliveries => {
             &["dynamodb:BatchWriteItem DeliveriesTable.Arn", "dynamodb:PutItem DeliveriesTable.Arn"]
         }
+        Grant::PublishEvents => &["events:PutEvents EventBus.Arn"],
         Grant::SignCheckpoints => {
             &["kms:GetPublicKey CheckpointsKey.Arn", "kms:Sign CheckpointsKey.Arn for ED25519_SHA_512"]
         }

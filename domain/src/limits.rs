@@ -134,6 +134,9 @@ pub const HEAD_POLL: Duration = Duration::from_secs(1);
 /// Entries and bytes of one request to an event bus, which are EventBridge's.
 pub const BUS_ENTRIES: usize = 10;
 pub const BUS_BYTES: usize = 256 * 1024;
+/// One attempt to put on the bus, and all of them: nobody waits for it, and a request may be large.
+pub const BUS_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub const BUS_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first wait after the bus took only a part of a request; each next one doubles.
 pub const BUS_BACKOFF: Duration = Duration::from_millis(100);
 /// Webhook subscriptions of one organization: each is told every event.

@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_eventbridge::Client;
+use aws_sdk_eventbridge::config::Builder;
 use aws_sdk_eventbridge::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_eventbridge::primitives::DateTime;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use domain::limits::{AWS_ATTEMPT_TIMEOUT, BUS_ATTEMPT_TIMEOUT, BUS_TIMEOUT};
 use jiff::Timestamp;
 
 /// What rules know our events by.
@@ -60,7 +63,13 @@ pub struct EventBridge {
 
 impl EventBridge {
     pub fn new(config: &SdkConfig, bus: String) -> Self {
-        Self { client: Client::new(config), bus }
+        let patient = TimeoutConfig::builder()
+            .connect_timeout(AWS_ATTEMPT_TIMEOUT)
+            .operation_attempt_timeout(BUS_ATTEMPT_TIMEOUT)
+            .operation_timeout(BUS_TIMEOUT)
+            .build();
+        let config = Builder::from(config).timeout_config(patient).build();
+        Self { client: Client::from_conf(config), bus }
     }
 }
 

@@ -210,10 +210,11 @@ async fn a_server_killed_in_a_burst_of_changes_loses_nothing_it_acknowledged() {
     for id in &created {
         assert_eq!(http.get(&format!("/agents/{id}")).await.status, 200, "{id} was acknowledged");
     }
-    drop(server);
+    // Beside the server.
     let rebuilt =
         bindery().args(["projections", "rebuild", "--data-dir"]).arg(folder.path()).output().unwrap();
     assert!(rebuilt.status.success(), "{}", said(&rebuilt));
     let verdict = String::from_utf8(rebuilt.stdout).unwrap();
     assert!(verdict.starts_with("default: ") && verdict.contains("the same bytes as before"), "{verdict}");
+    drop(server);
 }

@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use crate::router::BASE;
 use crate::services::Services;
 use crate::subscriptions::turn::Turn;
-use domain::limits::{AWS_OPERATION_TIMEOUT, BUS_BACKOFF, BUS_BYTES, BUS_ENTRIES};
+use domain::limits::{AWS_OPERATION_TIMEOUT, BUS_BACKOFF, BUS_BYTES, BUS_ENTRIES, BUS_TIMEOUT};
 use events::{OrganizationId, Recorded, Seq, SubscriptionId};
 use infra::bus::{Bus, Entry};
 use infra::storage::deliveries::Cursor;
@@ -38,7 +38,7 @@ impl Services {
         until: Instant,
     ) -> Result<Published, Problem> {
         let receiver = &SubscriptionId::from(RECEIVER);
-        let turn = Turn::of(self, organization, receiver, 2 * AWS_OPERATION_TIMEOUT);
+        let turn = Turn::of(self, organization, receiver, BUS_TIMEOUT + AWS_OPERATION_TIMEOUT);
         let published = Published::default();
         let mut publisher = Publisher { services: self, bus, organization, receiver, turn, until, published };
         let ended = publisher.publish().await;

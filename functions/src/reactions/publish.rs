@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// What the keys of commits begin with.
 const COMMIT: &str = "C#";
 /// Kept of the time for what a last request leaves to be written.
-const SPARE: Duration = Duration::from_secs(10);
+const SPARE: Duration = Duration::from_secs(15);
 
 pub static REACTION: Reaction = Reaction {
     name: "events-publish",

@@ -34,7 +34,7 @@ fn every_sample_decodes_and_its_data_comes_back_unchanged() {
     for file in wanted() {
         let text = fs::read_to_string(folder("samples").join(&file)).expect("a sample");
         let raw: Box<RawValue> = serde_json::from_str(&text).expect("JSON");
-        let recorded = json::decode(&OrganizationId::from("acme"), Seq(7), &[3; 32], &raw)
+        let recorded = json::decode(&OrganizationId::from("acme"), Seq(7), &[3; 32], &[4; 32], &raw)
             .unwrap_or_else(|error| panic!("{file}: {error}"));
         let sample: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(sample["type"], recorded.event.name(), "{file}");

@@ -2,9 +2,11 @@
 
 use crate::{Actor, Event, EventId, OrganizationId, Recorded, RequestId, Seq, Subject, upcast};
 use jiff::Timestamp;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// An event as its bytes stand in the log. `seq` and the hashes are not in them: they follow from the position.
 #[derive(Deserialize)]
@@ -90,11 +92,12 @@ pub fn encode(
     .map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
-/// The event at `seq`, whose predecessor in the chain has the hash `prev`.
+/// The event at `seq` with the hash `hash`, as [`chain`] gives it; its predecessor has the hash `prev`.
 pub fn decode(
     organization: &OrganizationId,
     seq: Seq,
     prev: &[u8; 32],
+    hash: &[u8; 32],
     bytes: &RawValue,
 ) -> Result<Recorded, DecodeError> {
     let stored: Stored<'_> =
@@ -110,8 +113,38 @@ pub fn decode(
         recorded_at: stored.recorded_at,
         event,
         prev_hash: *prev,
-        hash: chain(organization, seq, prev, bytes.get().as_bytes()),
+        hash: *hash,
     })
+}
+
+/// When an event was recorded, without reading what follows that in its bytes: half of a verification's time would go
+/// into data that nobody looks at.
+pub fn recorded_at(bytes: &RawValue) -> Option<Timestamp> {
+    struct Found(Option<Timestamp>);
+
+    impl<'de> Visitor<'de> for &mut Found {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an event")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                if name == "recordedAt" {
+                    self.0 = Some(map.next_value()?);
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = Found(None);
+    // It says that the rest was not read.
+    let _ = serde_json::Deserializer::from_str(bytes.get()).deserialize_map(&mut found);
+    found.0
 }
 
 /// Data of any version that ever shipped, brought up to today's shape.
@@ -175,6 +208,17 @@ mod tests {
     fn data_that_is_not_the_shape_its_type_promises_is_malformed() {
         let refused = decode_data("AgentCreated", 1, &raw(r#"{"title":"x"}"#));
         assert!(matches!(refused, Err(DecodeError::Malformed(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn an_instant_is_found_wherever_it_stands_and_only_at_the_top() {
+        let at = |text: &str| recorded_at(&raw(text)).map(|at| at.to_string());
+        let found = Some("2026-11-05T09:30:11Z".to_owned());
+        assert_eq!(at(r#"{"recordedAt":"2026-11-05T09:30:11Z","data":{}}"#), found);
+        assert_eq!(at(r#"{"data":{"recordedAt":"x"},"recordedAt":"2026-11-05T09:30:11Z"}"#), found);
+        for none in ["1", r#"{"data":{"recordedAt":"2026-11-05T09:30:11Z"}}"#, r#"{"recordedAt":"soon"}"#] {
+            assert_eq!(at(none), None, "{none}");
+        }
     }
 
     #[test]

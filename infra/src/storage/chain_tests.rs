@@ -61,7 +61,7 @@ fn a_verifier_compares_the_end_with_the_head() {
     let acme = acme();
     let first_bad = |head: &Head| {
         let mut verifier = Verifier::new(&acme);
-        assert!(verifier.take(&row));
+        assert!(verifier.take(std::slice::from_ref(&row)));
         verifier.finish(head).first_bad
     };
     assert_eq!(first_bad(&head), None);

@@ -25,18 +25,20 @@ impl Rows for SqliteConnection {
         })
     }
 
-    async fn rows(
+    async fn rows_through(
         &mut self,
         organization: &OrganizationId,
         after: Seq,
+        through: Seq,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, recorded_at, prev_hash, hash, body FROM commits
-             WHERE organization = ? AND seq > ? ORDER BY seq LIMIT ?",
+             WHERE organization = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
         )
         .bind(organization.as_str())
         .bind(after.0 as i64)
+        .bind(i64::try_from(through.0).unwrap_or(i64::MAX))
         .bind(limit as i64)
         .fetch_all(self)
         .await

@@ -9,6 +9,7 @@ pub mod key;
 pub mod limits;
 pub mod nearest;
 pub mod organization;
+pub mod present;
 pub mod refusal;
 pub mod scoping;
 pub mod scripts;
@@ -18,4 +19,5 @@ pub mod statement;
 pub mod subscription;
 
 pub use organization::Organization;
+pub use present::Present;
 pub use refusal::{FieldError, Refusal};

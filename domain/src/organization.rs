@@ -12,11 +12,12 @@ use events::{
     SubscriptionId, VersionId,
 };
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Cheap to clone: aggregates are shared until an event changes them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     pub id: OrganizationId,
     pub head: Seq,

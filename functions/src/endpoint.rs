@@ -142,6 +142,8 @@ pub enum Grant {
     /// Discovered schemas.
     ReadArtefacts,
     WriteArtefacts,
+    /// Read and write kept states of the past.
+    KeepPast,
     /// Put sealed credentials; a new data key, and never one that exists.
     SealCredentials,
     /// Read sealed credentials and unwrap their data keys. Only functions that dial have it.
@@ -173,6 +175,7 @@ impl Grant {
         Grant::Append,
         Grant::ReadArtefacts,
         Grant::WriteArtefacts,
+        Grant::KeepPast,
         Grant::SealCredentials,
         Grant::OpenCredentials,
         Grant::ShredCredentials,
@@ -191,8 +194,10 @@ impl Grant {
 impl Function {
     /// Reads the log.
     pub const READ: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(10) };
-    /// Folds or hashes a whole log.
+    /// Hashes a whole log.
     pub const HISTORY: Function = Function { grants: &[], memory_mb: 1769, timeout: Duration::from_secs(28) };
+    /// Folds a log up to some point.
+    pub const PAST: Function = Function { grants: &[Grant::KeepPast], ..Self::HISTORY };
     /// Changes configuration.
     pub const CHANGE: Function =
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };

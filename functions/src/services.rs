@@ -19,7 +19,7 @@ use infra::signing::Signer;
 use infra::storage::deliveries::DeliveryStore;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
-use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
+use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, RwLock};
@@ -33,6 +33,7 @@ use zeroize::Zeroizing;
 pub struct Ports {
     pub log: Arc<dyn EventLog>,
     pub artefacts: Arc<dyn Artefacts>,
+    pub past: Arc<dyn PastStates>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
@@ -50,6 +51,8 @@ pub struct ServiceKeys {
     /// For the secrets that sign webhooks.
     pub webhook_key: Zeroizing<[u8; 32]>,
     pub hash_key: Zeroizing<[u8; 32]>,
+    /// For the seals of states of the past.
+    pub past_key: Zeroizing<[u8; 32]>,
 }
 
 pub struct Services {
@@ -143,7 +146,7 @@ impl Services {
     fn with(config: Config, ports: Ports, keys: ServiceKeys, dialer: Dialer) -> Self {
         let drivers = Drivers { dialer: Arc::new(dialer) };
         Self {
-            past: Past::new(ports.log.clone()),
+            past: Past::new(ports.log.clone(), ports.past, keys.past_key),
             log: ports.log,
             snapshots: Arc::new(Snapshots::new(ports.artefacts)),
             credentials: ports.credentials,

@@ -185,6 +185,26 @@ pub trait Artefacts: Send + Sync {
     async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError>;
 }
 
+/// Folded states of the past: a cache beside the log, which may be emptied at any time. Whoever keeps one seals it.
+#[async_trait]
+pub trait PastStates: Send + Sync {
+    /// The last position at or before `through` of which this release keeps a state.
+    async fn nearest_state(
+        &self,
+        organization: &OrganizationId,
+        through: Seq,
+    ) -> Result<Option<Seq>, StoreError>;
+    async fn kept_state(&self, organization: &OrganizationId, at: Seq)
+    -> Result<Option<Vec<u8>>, StoreError>;
+    /// In place of what is kept there; what another release kept may go.
+    async fn keep_state(
+        &self,
+        organization: &OrganizationId,
+        at: Seq,
+        bytes: &[u8],
+    ) -> Result<(), StoreError>;
+}
+
 /// Sealed credentials, in a table of their own.
 #[async_trait]
 pub trait CredentialStore: Send + Sync {

@@ -82,6 +82,9 @@ macro_rules! using {
 const USES: &[Use] = &[
     ("append", &[Grant::Append], using!(ports, ports.log.append(commit()))),
     ("organizations", &[Grant::SeeAllOrganizations], using!(ports, ports.log.organizations())),
+    ("keep a state", &[Grant::KeepPast], using!(ports, ports.past.keep_state(&organization(), Seq(1), b"a"))),
+    ("find a state", &[Grant::KeepPast], using!(ports, ports.past.nearest_state(&organization(), Seq(1)))),
+    ("read a state", &[Grant::KeepPast], using!(ports, ports.past.kept_state(&organization(), Seq(1)))),
     ("put an artefact", &[Grant::WriteArtefacts], using!(ports, ports.artefacts.put(&organization(), b"a"))),
     ("get an artefact", &[Grant::ReadArtefacts], using!(ports, ports.artefacts.get(&organization(), "a"))),
     (

@@ -5,6 +5,7 @@ use super::data::{
 };
 use super::{attribute, none_unless, reference, sub};
 use crate::endpoint::Grant;
+use infra::storage::dynamodb::past::PREFIX;
 use infra::storage::dynamodb::tables::{RUNNING, TableName};
 use serde_json::{Value, json};
 
@@ -57,6 +58,15 @@ pub fn grant(grant: Grant) -> Vec<Value> {
         Grant::WriteArtefacts => vec![
             allow("WriteArtefacts", &["dynamodb:PutItem"], arn(TableName::Artefacts)),
             allow("WriteLargeArtefacts", &["s3:PutObject"], objects()),
+        ],
+        Grant::KeepPast => vec![
+            allow(
+                "KeepPastStates",
+                &["s3:GetObject", "s3:PutObject"],
+                sub(&format!("${{{BUCKET}.Arn}}/{PREFIX}*")),
+            ),
+            // The nearest one is found by listing.
+            allow("FindPastStates", &["s3:ListBucket"], bucket()),
         ],
         Grant::SealCredentials => vec![
             allow("PutCredentials", &["dynamodb:PutItem"], arn(TableName::Credentials)),

@@ -194,12 +194,14 @@ impl Opening {
             cursor_key: signing.cursor_key,
             webhook_key: signing.webhook_key,
             hash_key: signing.hash_key,
+            past_key: signing.past_key,
         };
         let (store, sealer) = (self.store.clone(), self.sealer.clone());
         let discoveries: Arc<dyn DiscoveryStore> = store.clone();
         let ports = Ports {
             log: store.clone(),
             artefacts: store.clone(),
+            past: store.clone(),
             credentials: store.clone(),
             answers: store.clone(),
             deliveries: store.clone(),

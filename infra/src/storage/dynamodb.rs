@@ -13,6 +13,7 @@ pub mod discoveries;
 mod errors;
 mod items;
 mod memory;
+pub mod past;
 mod projector;
 mod reader;
 pub mod reencrypt;

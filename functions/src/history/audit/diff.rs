@@ -50,7 +50,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::HISTORY,
+    function: Function::PAST,
     handle: handler!(handle),
 };
 

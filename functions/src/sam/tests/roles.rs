@@ -23,6 +23,11 @@ fn meant(grant: Grant) -> &'static [&'static str] {
         Grant::WriteArtefacts => {
             &["dynamodb:PutItem ArtefactsTable.Arn", "s3:PutObject ${ArtefactsBucket.Arn}/*"]
         }
+        Grant::KeepPast => &[
+            "s3:GetObject ${ArtefactsBucket.Arn}/!past/*",
+            "s3:ListBucket ArtefactsBucket.Arn",
+            "s3:PutObject ${ArtefactsBucket.Arn}/!past/*",
+        ],
         Grant::SealCredentials => &[
             "dynamodb:PutItem CredentialsTable.Arn",
             "kms:GenerateDataKey CredentialsKey.Arn for credentials",

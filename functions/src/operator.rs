@@ -26,8 +26,11 @@ impl Services {
         if let Some(seq) = verified.first_bad {
             return Err(format!("{organization}: the log is not to be believed from event {seq} on"));
         }
-        let mut said =
-            format!("{organization}: {} events hold, {}", verified.events, hex::encode(verified.head_hash));
+        let mut said = format!(
+            "{organization}: {} events hold, head {}",
+            verified.events,
+            hex::encode(verified.head_hash)
+        );
         if let Some(kept) = kept {
             let extended = self.extends(organization, kept).await.map_err(|problem| problem.detail)?;
             let seq = kept.seq;
@@ -128,7 +131,7 @@ impl Replayed {
         }
         for (id, key) in members("keys") {
             let force = if key["inForce"] == true { "in force" } else { "not in force" };
-            line(format!("key {} ({id}): {force}, {}", key["name"], key["scopes"]));
+            line(format!("key {} ({id}): {force}, {}", key["name"], listed(&key["scopes"])));
         }
         line("What led to it:".to_owned());
         for told in &self.told {
@@ -136,6 +139,11 @@ impl Replayed {
         }
         text
     }
+}
+
+fn listed(value: &Value) -> String {
+    let items: Vec<String> = value.as_array().into_iter().flatten().map(plain).collect();
+    items.join(", ")
 }
 
 fn plain(value: &Value) -> String {

@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use events::OrganizationId;
 use functions::config::{Config, VARIABLES};
 use functions::history::checkpoint::Checkpoint;
-use functions::history::export::{self, Checked};
+use functions::history::export::{self, Checked, Known};
 use functions::keys::first::{self, FirstKey};
 use functions::server;
 use functions::services::Services;
@@ -91,10 +91,12 @@ enum ProjectionsCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Computes the hash chain again from the bytes as stored, and names the first event that does not fit
+    ///
+    /// Whoever can write the file can also compute the chain anew. So have a checkpoint kept elsewhere, and give it.
     Verify {
         #[command(flatten)]
         of: Of,
-        /// A checkpoint that was kept, as GET /audit/checkpoint gives it: the log must extend it
+        /// A checkpoint that was kept, the answer of GET /audit/checkpoint: the log must extend it
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
     },
@@ -113,11 +115,20 @@ enum AuditCommand {
         #[command(flatten)]
         of: Of,
     },
-    /// Verifies an export with nothing but itself
+    /// Verifies an export anywhere, without a data folder or a key file
+    ///
+    /// An export names the key that signed it, and nothing in it can say whose key that is. So give one that you know, or
+    /// a checkpoint that was kept.
     Import {
         /// Only verifies; there is no other import, for a log is nobody's to put together
         #[arg(long, required = true)]
         verify_only: bool,
+        /// The service's public key, as GET /audit/checkpoint tells it: it must have signed the export
+        #[arg(long, value_name = "BASE64")]
+        public_key: Option<String>,
+        /// A checkpoint that was kept, the answer of GET /audit/checkpoint: the export must extend it
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
         /// The export; stdin when absent
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
@@ -126,9 +137,11 @@ enum AuditCommand {
 
 #[derive(Args)]
 struct Of {
+    /// The data folder; a server may be using it meanwhile
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    #[arg(long, default_value = "default")]
+    /// Whose history
+    #[arg(long, value_name = "NAME", default_value = "default")]
     organization: String,
 }
 
@@ -241,29 +254,51 @@ async fn audit(command: AuditCommand) -> Result<(), String> {
             let events = services.export(&organization, &mut BufWriter::new(std::io::stdout())).await?;
             eprintln!("{organization}: {events} events exported");
         }
-        AuditCommand::Import { verify_only: _, file } => {
+        AuditCommand::Import { verify_only: _, public_key, checkpoint, file } => {
+            let checkpoint = checkpoint.map(|file| read_checkpoint(&file)).transpose()?;
+            let known = Known { public_key, checkpoint };
             let checked = match file {
-                Some(file) => export::verify(BufReader::new(open(&file)?))?,
-                None => export::verify(std::io::stdin().lock())?,
+                Some(file) => export::verify(BufReader::new(open(&file)?), &known)?,
+                None => export::verify(std::io::stdin().lock(), &known)?,
             };
-            let Checked { organization, events, public_key } = checked;
-            println!("{organization}: {events} events hold, signed by the key {public_key}");
+            println!("{}", imported(&checked, &known));
         }
     }
     Ok(())
 }
 
+fn imported(checked: &Checked, known: &Known) -> String {
+    let Checked { organization, events, public_key } = checked;
+    let mut said = format!("{organization}: {events} events hold, signed by the key {public_key}");
+    match known {
+        Known { checkpoint: Some(kept), .. } => {
+            said.push_str(&format!("\nthey extend the checkpoint at event {}", kept.seq));
+        }
+        Known { public_key: Some(_), .. } => {}
+        Known { .. } => said.push_str(
+            "\nwhose key that is the file cannot say: compare it with the publicKey of GET /audit/checkpoint, or give \
+             --public-key or --checkpoint",
+        ),
+    }
+    said
+}
+
 /// The services on a data folder that a server may be using at the same time.
 async fn history(of: &Of) -> Result<(Arc<Services>, OrganizationId), String> {
+    // A question makes no folder.
+    if !SqliteStore::is_in(&of.data_dir) {
+        let folder = of.data_dir.display();
+        return Err(format!(
+            "--data-dir: there is no log in {folder}; give the folder that bindery serve has"
+        ));
+    }
     let embedded = Embedded::open(&of.data_dir).await?;
     let organization = OrganizationId(of.organization.clone());
     let known = embedded.store.organizations().await.map_err(|error| error.to_string())?;
     if !known.contains(&organization) {
         let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-        return Err(format!(
-            "--organization: {organization} has no log here; there are: {}",
-            known.join(", ")
-        ));
+        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        return Err(format!("--organization: {organization} has no log here; there are: {known}"));
     }
     let config = Config::from_environment("http://127.0.0.1").map_err(|wrong| wrong.join("\n"))?;
     Ok((embedded.read_only(config), organization))
@@ -282,7 +317,9 @@ fn read_checkpoint(file: &Path) -> Result<Checkpoint, String> {
         Data(Checkpoint),
     }
     let kept = serde_json::from_reader(BufReader::new(open(file)?));
-    match kept.map_err(|_| format!("{} holds no checkpoint", file.display()))? {
+    let none =
+        |_| format!("{} holds no checkpoint, which is what GET /audit/checkpoint answers", file.display());
+    match kept.map_err(none)? {
         Kept::Answer { data } | Kept::Data(data) => Ok(data),
     }
 }

@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-history eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -49,6 +49,9 @@ bench-call: ## a live call against the same statement in the engine's own benchm
 
 bench-cold: ## what a function costs to start, to keep and to ship, in each way to build it
 	@scripts/bench_cold.sh
+
+bench-history: ## verifying 100,000 events, and telling what was true at any point of them
+	@scripts/bench_history.sh
 
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh

@@ -9,7 +9,7 @@ mod sealed;
 
 use super::{EventLog, PastStates, StoreError, replay};
 use crate::derive::Bytes32;
-use domain::limits::{EVENT_BYTES, PAST_EVERY};
+use domain::limits::{EVENT_BYTES, PAST_BYTES_AN_EVENT, PAST_EVERY};
 use domain::{Organization, Present};
 use events::{OrganizationId, Recorded, Seq};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -58,7 +58,7 @@ impl Folded {
     }
 
     fn kept(present: Present, hash: [u8; 32], bytes: u64) -> Self {
-        Self { kept_at: present.head(), present, hash, bytes, pays_after: bytes / EVENT_BYTES }
+        Self { kept_at: present.head(), present, hash, bytes, pays_after: bytes / PAST_BYTES_AN_EVENT }
     }
 
     fn apply(&mut self, event: &Recorded) -> Result<(), StoreError> {

@@ -120,7 +120,11 @@ async fn a_receiver_that_stays_away_is_parked_seen_and_resumed_by_hand() {
     assert_eq!(parked["parkedReason"], "answered 503 Service Unavailable");
     assert_eq!(parked["nextAttemptAt"], Value::Null);
     let events = site.http.get("/events?types=SubscriptionParked").await;
-    assert_eq!(events.data()[0]["actor"], json!({ "kind": "service", "id": "webhooks" }));
+    let event = &events.data()[0];
+    assert_eq!(event["actor"], json!({ "kind": "service", "id": "webhooks", "name": null }));
+    let at = event["data"]["at"].as_u64().expect("a position");
+    let undelivered = site.http.get(&format!("/events?after={}&limit=1", at - 1)).await;
+    assert_eq!(event["cause"], undelivered.data()[0]["id"], "the event that could not be delivered");
     let attempts = site.http.get(&format!("{path}/deliveries?limit=100")).await;
     let attempts = attempts.data().as_array().expect("attempts").clone();
     assert!(

@@ -2,7 +2,7 @@
 
 use crate::aws::Cloud;
 use crate::engines::engine;
-use crate::story::{Story, Teller};
+use crate::story::{Hands, Story, Teller};
 use events::{IntegrationKind, OrganizationId};
 use infra::storage::EventLog;
 use infra::storage::dynamodb::DynamoStore;
@@ -17,7 +17,8 @@ async fn the_story_holds_on_lambda(kind: IntegrationKind) {
     let http = cloud.http_as("clinic").await.following();
     let database = engine(kind).clinic();
     let teller = Teller { aloud: false };
-    Story { http: &http, engine: engine(kind), database: &database, teller }.tell().await;
+    let story = Story { http: &http, engine: engine(kind), database: &database, teller };
+    story.tell(&Hands::Tables(&cloud)).await;
 
     let (store, organization) = (cloud.store().await, OrganizationId::from("clinic"));
     let verified = store.verify(&organization).await.expect("the log can be read");

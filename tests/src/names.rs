@@ -7,6 +7,14 @@ use std::path::Path;
 
 const NAME: &str = "Ada Lovelace's laptop";
 
+/// What subscribers get of an event that is listed: ids without names, which nobody could take back from them.
+pub fn as_sent(listed: &Value) -> Value {
+    let mut event = listed.clone();
+    let name = event["actor"].as_object_mut().and_then(|actor| actor.remove("name"));
+    assert!(name.is_some(), "a list says who, or that nobody knows: {listed}");
+    event
+}
+
 /// A key with this name, and its id.
 async fn mint(site: &Site) -> (Http, String) {
     let minted = site.http.post("/keys", json!({ "name": NAME, "scopes": ["all"] })).await;

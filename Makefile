@@ -32,9 +32,13 @@ prove: install ## the same tests with many more generated statements, replays an
 	cargo build --locked --release $(TESTED)
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
+# Tests build both backends into one; the second and the third line see what is deployed, and the server, without the
+# other's.
 lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as CI sees them
 	cargo fmt --all --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
+	cargo clippy --package functions --locked --bin lambda -- -D warnings
+	cargo clippy --package functions --locked --no-default-features --features embedded --bin bindery -- -D warnings
 	scripts/check_template.sh
 
 fmt: ## format the code

@@ -44,9 +44,10 @@ lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as C
 fmt: ## format the code
 	cargo fmt --all
 
-# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured.
+# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured. This
+# is the profile lambda-small, which `sam build` has no option for.
 build-aws: ## what `sam deploy` takes to AWS: all functions in one small program; needs sam and cargo-lambda
-	CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
+	CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh

@@ -1,5 +1,5 @@
 //! Where a value does not fit its schema: as much of JSON Schema as our requests are described with. A validator of the
-//! whole brings regular expressions, references and numbers without bounds, a sixth of a function's program, and none of
+//! whole brings regular expressions, references and numbers without bounds, an eighth of a function's code, and none of
 //! it is asked for here. The tests say when a request needs a word that is missing, and that a whole validator finds
 //! the same.
 

@@ -16,6 +16,7 @@ mod judging;
 pub mod past;
 mod replay;
 pub mod snapshots;
+#[cfg(any(test, feature = "embedded"))]
 pub mod sqlite;
 
 pub use documents::Compared;

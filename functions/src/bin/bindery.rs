@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
@@ -187,9 +190,9 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
         Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
     };
     let config = configured(listen)?;
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| format!("BINDERY_LOG: {error}"))?;
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let lines =
+        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    lines.finish().with(config.log.clone()).init();
     if !config.allow_private_hosts.is_empty() {
         let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
         tracing::warn!(blocks = blocks.join(","), "BINDERY_ALLOW_PRIVATE_HOSTS opens private addresses");

@@ -158,6 +158,10 @@ pub enum Grant {
     ReadDeliveries,
     /// Move webhooks on, keep what was tried, and forget both.
     WriteDeliveries,
+    /// Know what keys are called.
+    ReadNames,
+    /// Name keys, and erase their names.
+    WriteNames,
     /// Sign where the log ends.
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
@@ -183,6 +187,8 @@ impl Grant {
         Grant::Discoveries,
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
+        Grant::ReadNames,
+        Grant::WriteNames,
         Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,
@@ -194,10 +200,8 @@ impl Grant {
 impl Function {
     /// Reads the log.
     pub const READ: Function = Function { grants: &[], memory_mb: 256, timeout: Duration::from_secs(10) };
-    /// Hashes a whole log.
+    /// Folds or hashes a whole log.
     pub const HISTORY: Function = Function { grants: &[], memory_mb: 1769, timeout: Duration::from_secs(28) };
-    /// Folds a log up to some point.
-    pub const PAST: Function = Function { grants: &[Grant::KeepPast], ..Self::HISTORY };
     /// Changes configuration.
     pub const CHANGE: Function =
         Function { grants: &[Grant::Append], memory_mb: 512, timeout: Duration::from_secs(15) };

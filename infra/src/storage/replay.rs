@@ -141,21 +141,6 @@ pub fn caught<T>(seq: Seq, fold: impl FnOnce() -> T) -> Result<T, StoreError> {
         .map_err(|_| StoreError::Corrupt { seq, reason: "the fold panicked".to_owned() })
 }
 
-/// The end of the commit at `at`, which must be there.
-pub async fn position<R: Rows>(
-    log: &mut R,
-    organization: &OrganizationId,
-    at: Seq,
-) -> Result<Head, StoreError> {
-    let Some(before) = at.0.checked_sub(1) else { return Ok(Head::START) };
-    let rows = log.rows(organization, Seq(before), 1).await?;
-    let row = rows.first().filter(|row| row.seq == at).ok_or_else(|| StoreError::Corrupt {
-        seq: at,
-        reason: "the commit that was folded last is missing".to_owned(),
-    })?;
-    Ok(Head { seq: at, hash: row.hash, recorded_at: row.recorded_at })
-}
-
 /// The whole chain, from the bytes as stored. Page by page: no snapshot of the log is held meanwhile. While one page is
 /// hashed on a thread of its own the next one is read.
 pub async fn verify<R: Rows>(log: &mut R, organization: &OrganizationId) -> Result<Verified, StoreError> {

@@ -260,7 +260,6 @@ impl History {
         let key_id = KeyId(self.id("k"));
         let minted = KeyMinted {
             key_id: key_id.clone(),
-            name: "call center".to_owned(),
             scopes: vec!["skills:call".to_owned(), "agents:read".to_owned()],
             secret_hash: hex::encode([9; 32]),
             expires_at: None,

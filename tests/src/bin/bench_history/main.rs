@@ -64,6 +64,7 @@ async fn fill(dir: &Path, events: usize) {
                 command_id: format!("{at}").as_str().into(),
                 actor: Actor { kind: ActorKind::Key, id: "k7Hq2".to_owned() },
                 request_id: RequestId::from("req_0197b1c2d3e4f5a6"),
+                cause: None,
                 now,
                 expects: Expects::Streams(Vec::new()),
                 events,

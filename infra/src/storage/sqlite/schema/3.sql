@@ -1,10 +1,9 @@
--- States of the past, sealed. A cache: what is missing is folded again.
-CREATE TABLE past (
+-- What keys are called: beside the log, because it can be erased.
+CREATE TABLE names (
     organization TEXT NOT NULL,
-    fingerprint TEXT NOT NULL, -- of the code that folded
-    seq INTEGER NOT NULL,
-    bytes BLOB NOT NULL,
-    PRIMARY KEY (organization, fingerprint, seq)
-) STRICT;
+    key_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    PRIMARY KEY (organization, key_id)
+) STRICT, WITHOUT ROWID;
 
 PRAGMA user_version = 3;

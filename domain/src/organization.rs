@@ -175,6 +175,11 @@ impl Organization {
                     Arc::make_mut(key).revoked(recorded);
                 }
             }
+            Event::KeyRenamed(_) => {
+                if let Some(key) = self.keys.get_mut(recorded.subject.id.as_str()) {
+                    Arc::make_mut(key).version = recorded.seq;
+                }
+            }
             Event::SubscriptionCreated(data) => {
                 let id = SubscriptionId(recorded.subject.id.clone());
                 self.subscriptions.insert(id, Arc::new(Subscription::created(recorded, data)));

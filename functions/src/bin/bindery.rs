@@ -111,6 +111,19 @@ enum AuditCommand {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// What is otherwise between two points of its history, who changed it and when
+    Diff {
+        #[command(flatten)]
+        of: Of,
+        /// An instant in RFC 3339, or a sequence number
+        #[arg(long, value_name = "POINT")]
+        from: String,
+        /// The same; now when absent
+        #[arg(long, value_name = "POINT")]
+        to: Option<String>,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Writes the whole log to stdout as JSON Lines, with all that is needed to verify it elsewhere
     Export {
         #[command(flatten)]
@@ -218,7 +231,8 @@ async fn mint(
     // Before a data folder is made for nothing.
     first::check(&asked).map_err(|problem| first::lines(&problem))?;
     let embedded = Embedded::open(&data_dir).await?;
-    let minted = first::mint(embedded.store.as_ref(), embedded.peppers.as_ref(), "cli", asked).await;
+    let (store, peppers) = (embedded.store.as_ref(), embedded.peppers.as_ref());
+    let minted = first::mint(store, store, peppers, "cli", asked).await;
     let (_, text) = minted.map_err(|problem| first::lines(&problem))?;
     println!("{}", text.expose());
     Ok(())
@@ -237,6 +251,14 @@ async fn audit(command: AuditCommand) -> Result<(), String> {
             match format {
                 Format::Text => print!("{}", replayed.text()),
                 Format::Json => println!("{}", replayed.json()),
+            }
+        }
+        AuditCommand::Diff { of, from, to, format } => {
+            let (services, organization) = history(&of).await?;
+            let diff = services.audit_diff(&organization, &from, to.as_deref()).await?;
+            match format {
+                Format::Text => print!("{}", diff.text()),
+                Format::Json => println!("{}", diff.json()),
             }
         }
         AuditCommand::Export { of } => {

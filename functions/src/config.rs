@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use std::time::Duration;
+use tracing_subscriber::filter::Targets;
 
 /// One environment variable. `bindery --help` prints this list.
 pub struct Variable {
@@ -68,7 +69,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "BINDERY_LOG",
         default: "info",
-        meaning: "what is logged, as a filter such as warn or functions=debug; log lines never hold values of \
+        meaning: "what is logged, as a comma list such as warn,functions=debug; log lines never hold values of \
                   arguments, rows or credentials",
     },
 ];
@@ -135,7 +136,7 @@ pub struct Config {
     pub webhook_retry_base: Duration,
     pub webhook_timeout: Duration,
     pub webhook_give_up: Duration,
-    pub log: String,
+    pub log: Targets,
 }
 
 impl Config {
@@ -189,6 +190,12 @@ impl Config {
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
+        let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
+        // A space would be part of a name.
+        let log = log.replace(' ', "").parse::<Targets>().unwrap_or_else(|error| {
+            wrong.push(format!("BINDERY_LOG: {error}; write it like warn,functions=debug"));
+            Targets::new()
+        });
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -203,7 +210,7 @@ impl Config {
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
             webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
-            log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
+            log,
         })
     }
 
@@ -225,15 +232,24 @@ mod tests {
             "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
             "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
             "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
+            "BINDERY_LOG" => Some("functions=loud".to_owned()),
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
-        assert_eq!(wrong.len(), 4, "{wrong:?}");
+        assert_eq!(wrong.len(), 5, "{wrong:?}");
     }
 
     #[test]
     fn an_empty_environment_opens_nothing_private() {
         let config = Config::from_lookup(|_| None, "http://127.0.0.1:8480").unwrap();
         assert!(config.allow_private_hosts.is_empty());
+    }
+
+    #[test]
+    fn a_log_filter_names_levels_by_target_with_or_without_spaces() {
+        let lookup = |name: &str| (name == "BINDERY_LOG").then(|| "warn, functions=debug".to_owned());
+        let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap().log;
+        assert!(log.would_enable("functions::router", &tracing::Level::DEBUG));
+        assert!(!log.would_enable("infra::databases", &tracing::Level::INFO));
     }
 }

@@ -142,6 +142,8 @@ pub enum Grant {
     /// Discovered schemas.
     ReadArtefacts,
     WriteArtefacts,
+    /// Read and write kept states of the past.
+    KeepPast,
     /// Put sealed credentials; a new data key, and never one that exists.
     SealCredentials,
     /// Read sealed credentials and unwrap their data keys. Only functions that dial have it.
@@ -158,6 +160,10 @@ pub enum Grant {
     WriteDeliveries,
     /// Put events on the deployment's bus.
     PublishEvents,
+    /// Know what keys are called.
+    ReadNames,
+    /// Name keys, and erase their names.
+    WriteNames,
     /// Sign where the log ends.
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
@@ -175,6 +181,7 @@ impl Grant {
         Grant::Append,
         Grant::ReadArtefacts,
         Grant::WriteArtefacts,
+        Grant::KeepPast,
         Grant::SealCredentials,
         Grant::OpenCredentials,
         Grant::ShredCredentials,
@@ -183,6 +190,8 @@ impl Grant {
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
         Grant::PublishEvents,
+        Grant::ReadNames,
+        Grant::WriteNames,
         Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,

@@ -147,6 +147,7 @@ async fn an_event_that_is_too_large_for_the_bus_goes_without_its_data_and_says_w
             command_id: random::command_id(),
             actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
             request_id: random::request_id(),
+            cause: None,
             now: clock::now(),
             expects: Expects::Streams(Vec::new()),
             events: vec![(Subject::new(SubjectKind::Agent, random::agent_id().0), large.into())],

@@ -27,6 +27,7 @@ async fn fill(folder: &Path) {
             command_id: random::command_id(),
             actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
             request_id: random::request_id(),
+            cause: None,
             now: clock::now(),
             expects: Expects::Streams(Vec::new()),
             events: agents.collect(),

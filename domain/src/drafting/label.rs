@@ -172,6 +172,7 @@ pub fn names_row(words: &[String], field: &Field) -> bool {
                 "displayname",
                 "code",
                 "number",
+                "no",
                 "reference",
                 "description",
                 "caption",

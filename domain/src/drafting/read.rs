@@ -7,7 +7,7 @@ use super::label;
 use super::rank::Ranked;
 use crate::catalog::{Catalog, Field, Indexed, Object, Relationship, RelationshipKind};
 use crate::limits::{LEAVES_PROPOSED, ROWS_DEFAULT};
-use crate::search::{Index, singular};
+use crate::search::{Index, alike, singular};
 use crate::statement::{Request, RequestInput, slug};
 use events::skill::{Action, Direction, FieldType, Projected, Source};
 use std::collections::HashSet;
@@ -95,9 +95,22 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning, ranked: &Ranked) -> O
         }
         let target = label::target_of(subject.object, field);
         let parent = target.is_some_and(|target| target != subject.object.name);
+        // `loan_officer_id` leads to staff, so it is not what “on a loan” means.
+        let led = target.is_some_and(|target| {
+            let of_target = words_of(target);
+            tail.iter().any(|word| {
+                let near = |other: &String| {
+                    alike(&meaning.words[*word].text, other).is_some_and(|how| how.weight() >= 0.75)
+                };
+                of_target.iter().any(near)
+            })
+        });
         let owner = target.is_some_and(|target| label::is_party(&words_of(target)));
         score += if meaning.own && parent && owner { 1.0 } else { 0.0 };
-        score += if parent { 1.2 } else { 0.8 } * column.fits(&tail, subject.rarity);
+        score += if parent && led { 1.2 } else { 0.8 } * column.fits(&tail, subject.rarity);
+        if parent && !led && key.is_empty() {
+            score -= 0.4;
+        }
         if parent && key.is_empty() && tail.is_empty() {
             score += column.fits(&head, subject.rarity) + 0.6 * column.said(&head);
         }

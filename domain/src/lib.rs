@@ -4,12 +4,14 @@
 pub mod agent;
 pub mod arguments;
 pub mod catalog;
+pub mod consequence;
 pub mod drafting;
 pub mod integration;
 pub mod key;
 pub mod limits;
 pub mod nearest;
 pub mod organization;
+pub mod present;
 pub mod refusal;
 pub mod scoping;
 pub mod scripts;
@@ -19,4 +21,5 @@ pub mod statement;
 pub mod subscription;
 
 pub use organization::Organization;
+pub use present::Present;
 pub use refusal::{FieldError, Refusal};

@@ -101,6 +101,9 @@ pub const HEAD_FRESH: Duration = Duration::from_secs(5);
 /// How long the state in memory is served after its head was last confirmed, when the log cannot be reached. Beyond
 /// that a revoked key might be taken.
 pub const HEAD_TRUSTED: Duration = Duration::from_secs(60);
+/// Aggregates in memory of one function, of all organizations that it has served: a skill with its statement is some
+/// 4 KB, and 512 MB are the least that a function has.
+pub const AGGREGATES_IN_MEMORY: usize = 40_000;
 /// How long an unwrapped data key stays in memory.
 pub const DATA_KEY_KEPT: Duration = Duration::from_secs(300);
 /// Data keys in memory of one process: far more than one function serves organizations in that time.
@@ -118,6 +121,8 @@ pub const DISCOVERY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const ARTEFACT_INLINE_BYTES: usize = 64 * 1024;
 /// A stream of events ends after this; its client resumes where it was.
 pub const STREAM_ENDS_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Organizations whose views a sweep looks at side by side: most of the time it waits for answers.
+pub const SWEPT_AT_ONCE: usize = 8;
 /// Silence on a stream of events. Proxies give a connection up after 30 to 60 s.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Streams of one organization that one process serves at once.
@@ -157,3 +162,13 @@ pub const CANDIDATES: usize = 40;
 pub const LEAVES_PROPOSED: usize = 8;
 /// Parameters of a proposed write that are not demanded by the table: each is a question to the caller.
 pub const OPTIONAL_INPUTS_PROPOSED: usize = 6;
+/// Events between two states of the past that are kept: folding as many takes some hundredths of a second.
+pub const PAST_EVERY: u64 = 2000;
+/// Bytes of a kept state, as JSON, that are read in the time in which one event is read and folded. Larger states are
+/// kept less often, so that folding what is behind one takes no longer than reading it; compressed, all of them
+/// together are smaller than the log.
+pub const PAST_BYTES_AN_EVENT: u64 = 4096;
+/// Bytes that one event adds to a state, about.
+pub const EVENT_BYTES: u64 = 1024;
+/// Bytes of the states of the past that a process remembers, as JSON. They save it the reading of what is kept.
+pub const PAST_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;

@@ -187,10 +187,11 @@ pub fn rank(index: &Index, meaning: &Meaning) -> Vec<Ranked> {
     rough.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     rough.truncate(CANDIDATES);
     let mut matcher = Matcher::new(index, &meaning.words, &rarity);
-    let mut ranked: Vec<Ranked> = rough
-        .into_iter()
-        .map(|(_, at)| judge(catalog, meaning, &mut matcher, at as usize, &found[&at]))
-        .collect();
+    let mut common = HashMap::new();
+    let mut ranked: Vec<Ranked> = Vec::with_capacity(rough.len());
+    for (_, at) in rough {
+        ranked.push(judge(catalog, meaning, &mut matcher, &mut common, at as usize, &found[&at]));
+    }
     ranked.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.at.cmp(&b.at)));
     let best = ranked.first().map_or(0.0, |first| first.weight);
     let ahead = |ranked: &Ranked| ((ranked.weight - best) / TEMPERATURE).exp();
@@ -228,7 +229,14 @@ fn position(catalog: &Catalog, name: &str) -> Option<u32> {
     catalog.objects.binary_search_by(|object| object.name.as_str().cmp(name)).ok().map(|at| at as u32)
 }
 
-fn judge(catalog: &Catalog, meaning: &Meaning, matcher: &mut Matcher, at: usize, found: &[Found]) -> Ranked {
+fn judge(
+    catalog: &Catalog,
+    meaning: &Meaning,
+    matcher: &mut Matcher,
+    common: &mut HashMap<String, bool>,
+    at: usize,
+    found: &[Found],
+) -> Ranked {
     let object = &catalog.objects[at];
     let rarity = matcher.rarity;
     let (name_words, near) = matcher.name(&object.name);
@@ -260,8 +268,11 @@ fn judge(catalog: &Catalog, meaning: &Meaning, matcher: &mut Matcher, at: usize,
     }
     let of = |roles: &[Role]| meaning.with(roles).map(|(at, _)| at).collect::<Vec<usize>>();
     let (head, tail, key) = (of(&[Role::Head]), of(&[Role::Tail]), of(&[Role::Key]));
-    let telling: Vec<usize> =
-        (0..name_words.len()).filter(|at| !is_common(catalog, &name_words[*at])).collect();
+    let telling: Vec<usize> = (0..name_words.len())
+        .filter(|at| {
+            !*common.entry(name_words[*at].clone()).or_insert_with_key(|word| is_common(catalog, word))
+        })
+        .collect();
     let said = |at: usize| near[at].iter().copied().fold(0.0, f32::max);
     features[9] = telling.iter().map(|at| said(*at)).sum::<f32>() / telling.len().max(1) as f32;
     if let Some(last) = telling.last() {

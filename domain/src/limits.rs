@@ -160,6 +160,19 @@ pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub const WEBHOOK_ATTEMPTS_KEPT: usize = 1000;
 /// Where attempts expire by themselves.
 pub const WEBHOOK_ATTEMPT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Characters of a goal that are read, and words of it that count: a goal is a sentence.
+pub const GOAL_CHARS_READ: usize = 2000;
+pub const GOAL_WORDS: usize = 32;
+/// Objects that an assistant is shown for one goal.
+pub const SHORTLIST: usize = 8;
+/// Bindings proposed for one goal, the best and its alternatives.
+pub const PROPOSALS: usize = 3;
+/// Objects that are judged in full for one goal; words alone have chosen them.
+pub const CANDIDATES: usize = 40;
+/// Values that a proposed read answers with: what a voice can say of one row.
+pub const LEAVES_PROPOSED: usize = 8;
+/// Parameters of a proposed write that are not demanded by the table: each is a question to the caller.
+pub const OPTIONAL_INPUTS_PROPOSED: usize = 6;
 /// Events between two states of the past that are kept: folding as many takes some hundredths of a second.
 pub const PAST_EVERY: u64 = 2000;
 /// Bytes of a kept state, as JSON, that are read in the time in which one event is read and folded. Larger states are

@@ -8,6 +8,7 @@ pub mod databases;
 mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]
 pub mod emulators;
+pub mod outgoing;
 pub mod peppers;
 pub mod sealing;
 pub mod secret;
@@ -15,4 +16,4 @@ pub mod secret;
 pub mod service_keys;
 pub mod signing;
 pub mod storage;
-pub mod webhooks;
+

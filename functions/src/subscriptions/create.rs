@@ -9,7 +9,7 @@ use crate::random;
 use domain::{FieldError, subscription};
 use events::Seq;
 use http::Method;
-use infra::webhooks::Target;
+use infra::outgoing::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -156,9 +156,9 @@ pub const ASSISTANT_DEADLINE: Duration = Duration::from_secs(20);
 pub const ASSISTANT_REPAIRS: usize = 2;
 /// Goals of one organization that one process has an assistant think about at once; it costs the operator money.
 pub const ASSISTANT_AT_ONCE: usize = 4;
-/// Objects that an assistant is shown, and columns of each. Services take 1,000 names in one schema of an answer.
-pub const ASSISTANT_OBJECTS: usize = 8;
-pub const ASSISTANT_COLUMNS: usize = 80;
+/// Columns that an assistant is shown of each object. Services take 1,000 names in the schema of an answer, and
+/// 15,000 characters in one list of them.
+pub const ASSISTANT_COLUMNS: usize = 40;
 /// Characters of a comment that an assistant is shown, and of its reason that a person is.
 pub const ASSISTANT_TEXT_CHARS: usize = 300;
 /// Values of an enumeration that an assistant is shown.

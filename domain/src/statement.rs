@@ -17,7 +17,7 @@ mod properties;
 mod tests;
 
 pub use render::hash;
-pub use request::{CALLER_PARAMETERS, Request, RequestInput, slug};
+pub use request::{CALLER_PARAMETERS, Request, RequestInput, SLUG_MAX, slug};
 pub use tool::{allowed_fields, parameters_schema, required_params};
 
 use crate::FieldError;

@@ -167,3 +167,16 @@ pub const ASSISTANT_ENUM_VALUES: usize = 30;
 pub const ASSISTANT_ANSWER_BYTES: usize = 256 * 1024;
 /// Tokens of an assistant's answer, where a service has to be told.
 pub const ASSISTANT_ANSWER_TOKENS: u32 = 4096;
+/// Characters of a goal that are read, and words of it that count: a goal is a sentence.
+pub const GOAL_CHARS_READ: usize = 2000;
+pub const GOAL_WORDS: usize = 32;
+/// Objects that an assistant is shown for one goal.
+pub const SHORTLIST: usize = 8;
+/// Bindings proposed for one goal, the best and its alternatives.
+pub const PROPOSALS: usize = 3;
+/// Objects that are judged in full for one goal; words alone have chosen them.
+pub const CANDIDATES: usize = 40;
+/// Values that a proposed read answers with: what a voice can say of one row.
+pub const LEAVES_PROPOSED: usize = 8;
+/// Parameters of a proposed write that are not demanded by the table: each is a question to the caller.
+pub const OPTIONAL_INPUTS_PROPOSED: usize = 6;

@@ -1,13 +1,21 @@
 //! Finds the tables and columns that a person's words mean.
 
-mod synonyms;
+mod alike;
+mod expand;
+mod lexicon;
+mod split;
+mod why;
 mod words;
 
+pub use alike::{How, alike};
+pub use why::{Place, Why};
 pub use words::singular;
+pub(crate) use words::{is_stop, words};
 
 use crate::catalog::{Catalog, Field, Object};
 use events::skill::FieldType;
 use serde::Serialize;
+use split::Splitter;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -25,6 +33,8 @@ pub struct Hit {
     pub score: f32,
     /// The object, then the column, as a projection takes them.
     pub path: Vec<String>,
+    /// Which words of the question were found, where, and how.
+    pub why: Vec<Why>,
 }
 
 /// An inverted index over one catalog, made once for each discovery and scoping.
@@ -35,6 +45,7 @@ pub struct Index {
     terms: Vec<(Box<str>, Vec<Posting>)>,
     /// Words of an average entry.
     length: f32,
+    splitter: Splitter,
 }
 
 /// What can be found. An object's entry stands before those of its columns.
@@ -53,14 +64,19 @@ struct Posting {
     weight: f32,
 }
 
-/// A word of a name says all, one of a comment a part, a similar word less than the word itself.
+/// Where a word of a question was found, for those that rank objects by more than words.
+pub(crate) struct Occurrence {
+    pub object: u32,
+    pub field: Option<u32>,
+    pub how: How,
+    /// The name holds it, not only the comment.
+    pub named: bool,
+}
+
+/// A word of a name says all, one of a comment a part.
 const COMMENT: f32 = 0.35;
-const SYNONYM: f32 = 0.6;
-const PREFIX: f32 = 0.4;
 /// How much of its table's score a column gets.
 const OF_OBJECT: f32 = 0.5;
-/// Shortest beginning of a word that counts.
-const PREFIX_LENGTH: usize = 3;
 /// The two parameters of BM25: how soon repetition stops to count, and how much length does.
 const K1: f32 = 1.2;
 const B: f32 = 0.5;
@@ -68,15 +84,28 @@ const B: f32 = 0.5;
 impl Index {
     /// `catalog` holds only what may be found: see [`Catalog::visible`].
     pub fn build(catalog: Arc<Catalog>) -> Index {
+        let splitter = Splitter::of(&catalog);
         let mut terms: HashMap<String, Vec<Posting>> = HashMap::new();
         let mut entries = Vec::new();
+        let mut add = |entry: usize, name: &str, comment: Option<&str>| {
+            let mut length = 0.0;
+            for (text, weight) in [(name, 1.0), (comment.unwrap_or_default(), COMMENT)] {
+                words(text, |word| {
+                    for part in splitter.parts(&word).filter(|part| *part != word) {
+                        post(&mut terms, part, entry as u32, weight);
+                    }
+                    post(&mut terms, &word, entry as u32, weight);
+                    length += weight;
+                });
+            }
+            length
+        };
         for (at, object) in catalog.objects.iter().enumerate() {
             let parent = entries.len() as u32;
-            let length = add(&mut terms, parent, &object.name, object.comment.as_deref());
+            let length = add(entries.len(), &object.name, object.comment.as_deref());
             entries.push(Entry { object: at as u32, field: None, parent, length });
             for (column, field) in object.fields.iter().enumerate() {
-                let entry = entries.len() as u32;
-                let length = add(&mut terms, entry, &field.name, field.comment.as_deref());
+                let length = add(entries.len(), &field.name, field.comment.as_deref());
                 entries.push(Entry { object: at as u32, field: Some(column as u32), parent, length });
             }
         }
@@ -84,8 +113,13 @@ impl Index {
         let length = total / entries.len().max(1) as f32;
         let mut terms: Vec<(Box<str>, Vec<Posting>)> =
             terms.into_iter().map(|(term, postings)| (term.into_boxed_str(), postings)).collect();
+        terms.iter_mut().for_each(|(_, postings)| postings.shrink_to_fit());
         terms.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        Index { catalog, entries, terms, length }
+        Index { catalog, entries, terms, length, splitter }
+    }
+
+    pub fn catalog(&self) -> &Catalog {
+        &self.catalog
     }
 
     /// At most `limit` hits, best first.
@@ -93,17 +127,18 @@ impl Index {
         let mut scores = vec![0f32; self.entries.len()];
         let mut best = vec![0f32; self.entries.len()];
         let mut touched = Vec::new();
-        for word in words::question(q) {
+        let asked = words::question(q);
+        for word in &asked {
             // Of a word and its likes, the one that fits an entry best counts there.
             let mut seen: Vec<u32> = Vec::new();
-            for (term, factor) in self.expand(&word) {
+            for (term, how) in self.expand(word) {
                 let postings = &self.terms[term].1;
                 let rarity = (self.entries.len() as f32 / postings.len() as f32).ln_1p();
                 for posting in postings {
                     let at = posting.entry as usize;
                     let long = 1.0 - B + B * self.entries[at].length / self.length;
                     let often = posting.weight * (K1 + 1.0) / (posting.weight + K1 * long);
-                    let score = factor * rarity * often;
+                    let score = how.weight() * rarity * often;
                     if best[at] == 0.0 {
                         seen.push(posting.entry);
                     }
@@ -127,30 +162,36 @@ impl Index {
             })
             .collect();
         // Entries stand in the order of names, so equal scores keep it.
-        ranked.sort_unstable_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        ranked.truncate(limit);
-        ranked.into_iter().map(|(score, entry)| self.hit(score, &self.entries[entry as usize])).collect()
+        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        if ranked.len() > limit {
+            ranked.select_nth_unstable_by(limit, order);
+            ranked.truncate(limit);
+        }
+        ranked.sort_unstable_by(order);
+        ranked
+            .into_iter()
+            .map(|(score, entry)| self.hit(score, &self.entries[entry as usize], &asked))
+            .collect()
     }
 
-    /// Positions of the word, of longer words that begin with it, and of synonyms, each with its weight.
-    fn expand(&self, word: &str) -> Vec<(usize, f32)> {
-        let mut found = Vec::new();
-        let start = self.terms.partition_point(|(term, _)| term.as_ref() < word);
-        for (at, (term, _)) in self.terms.iter().enumerate().skip(start) {
-            if !term.starts_with(word) || term.len() > word.len() && word.chars().count() < PREFIX_LENGTH {
-                break;
-            }
-            found.push((at, if term.len() == word.len() { 1.0 } else { PREFIX }));
-        }
-        for other in synonyms::synonyms(word) {
-            if let Ok(at) = self.terms.binary_search_by(|(term, _)| term.as_ref().cmp(other)) {
-                found.push((at, SYNONYM));
+    /// Everything that one word may mean.
+    pub(crate) fn occurrences(&self, word: &str, mut each: impl FnMut(Occurrence)) {
+        for (term, how) in self.expand(word) {
+            for posting in &self.terms[term].1 {
+                let Entry { object, field, .. } = self.entries[posting.entry as usize];
+                each(Occurrence { object, field, how, named: posting.weight >= 1.0 });
             }
         }
-        found
     }
 
-    fn hit(&self, score: f32, entry: &Entry) -> Hit {
+    /// The words of a name, compounds such as `firstname` as their parts.
+    pub(crate) fn name_words(&self, name: &str) -> Vec<String> {
+        let mut all = Vec::new();
+        words(name, |word| all.extend(self.splitter.parts(&word).map(str::to_owned)));
+        all
+    }
+
+    fn hit(&self, score: f32, entry: &Entry, asked: &[String]) -> Hit {
         let object: &Object = &self.catalog.objects[entry.object as usize];
         let field: Option<&Field> = entry.field.map(|field| &object.fields[field as usize]);
         let names = std::iter::once(&object.name).chain(field.map(|field| &field.name));
@@ -161,24 +202,21 @@ impl Index {
             comment: field.map_or(&object.comment, |field| &field.comment).clone(),
             score,
             path: names.cloned().collect(),
+            why: self.why(object, field, asked),
         }
     }
 }
 
-/// Adds an entry's words and returns its length in words.
-fn add(terms: &mut HashMap<String, Vec<Posting>>, entry: u32, name: &str, comment: Option<&str>) -> f32 {
-    let mut length = 0.0;
-    for (text, weight) in [(name, 1.0), (comment.unwrap_or_default(), COMMENT)] {
-        words::words(text, |word| {
-            length += weight;
-            let postings = terms.entry(word).or_default();
-            match postings.last_mut().filter(|posting| posting.entry == entry) {
-                Some(posting) => posting.weight += weight,
-                None => postings.push(Posting { entry, weight }),
-            }
-        });
+/// Adds one more occurrence of a word.
+fn post(terms: &mut HashMap<String, Vec<Posting>>, word: &str, entry: u32, weight: f32) {
+    let postings = match terms.get_mut(word) {
+        Some(postings) => postings,
+        None => terms.entry(word.to_owned()).or_default(),
+    };
+    match postings.last_mut().filter(|posting| posting.entry == entry) {
+        Some(posting) => posting.weight += weight,
+        None => postings.push(Posting { entry, weight }),
     }
-    length
 }
 
 #[cfg(test)]

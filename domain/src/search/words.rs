@@ -52,7 +52,7 @@ pub fn question(text: &str) -> Vec<String> {
     all
 }
 
-fn is_stop(word: &str) -> bool {
+pub(crate) fn is_stop(word: &str) -> bool {
     STOP.binary_search(&word).is_ok()
 }
 

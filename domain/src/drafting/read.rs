@@ -1,0 +1,525 @@
+//! Proposes a read of one object: what finds its rows, what it answers with, in which order.
+
+use super::Proposal;
+use super::columns::{Column, Matcher};
+use super::goal::{Meaning, Order, Question, Role};
+use super::label;
+use super::rank::Ranked;
+use crate::catalog::{Catalog, Field, Indexed, Object, Relationship, RelationshipKind};
+use crate::limits::{LEAVES_PROPOSED, ROWS_DEFAULT};
+use crate::search::{Index, singular};
+use crate::statement::{Request, RequestInput, slug};
+use events::skill::{Action, Direction, FieldType, Projected, Source};
+use std::collections::HashSet;
+
+/// An object with its columns set against the goal.
+pub(super) struct Subject<'a> {
+    pub catalog: &'a Catalog,
+    pub object: &'a Object,
+    pub words: Vec<String>,
+    pub columns: Vec<Column>,
+    pub rarity: &'a [f32],
+}
+
+impl<'a> Subject<'a> {
+    pub fn new(index: &'a Index, meaning: &'a Meaning, object: &'a Object, rarity: &'a [f32]) -> Self {
+        let mut matcher = Matcher::new(index, &meaning.words, rarity);
+        let columns = matcher.columns(object);
+        Self { catalog: index.catalog(), object, words: index.name_words(&object.name), columns, rarity }
+    }
+
+    pub fn fields(&self) -> impl Iterator<Item = (usize, &'a Field, &Column)> {
+        self.object
+            .fields
+            .iter()
+            .zip(&self.columns)
+            .enumerate()
+            .map(|(at, (field, column))| (at, field, column))
+    }
+}
+
+/// Ways to find rows of the object, best first, at most two; with the caller's phone over a parent where the goal
+/// is about the caller's own rows.
+pub(super) fn propose(index: &Index, meaning: &Meaning, ranked: &Ranked) -> Vec<Proposal> {
+    let subject = Subject::new(index, meaning, ranked.object(index.catalog()), &ranked.rarity);
+    let mut proposals = Vec::new();
+    if meaning.own
+        && own_filter(&subject).is_none()
+        && let Some(proposal) = through_the_caller(index, meaning, ranked, &subject)
+    {
+        proposals.push(proposal);
+    }
+    if let Some((at, why)) = filter(&subject, meaning) {
+        proposals.push(by(&subject, meaning, ranked, at, why));
+    }
+    proposals
+}
+
+/// The column that a caller's phone finds rows by.
+fn own_filter(subject: &Subject) -> Option<usize> {
+    let phone = |(_, field, column): &(usize, &Field, &Column)| {
+        label::is_filter(field)
+            && field.shape.field_type == FieldType::String
+            && label::canonical(&column.words) == Some("caller_phone")
+    };
+    subject.fields().find(phone).map(|(at, _, _)| at)
+}
+
+/// What rows are found by, and why.
+pub(super) fn filter(subject: &Subject, meaning: &Meaning) -> Option<(usize, String)> {
+    if meaning.own
+        && let Some(at) = own_filter(subject)
+    {
+        return Some((
+            at,
+            "The goal is about the caller's own rows, so the number that calls finds them.".into(),
+        ));
+    }
+    let words = |roles: &[Role]| meaning.with(roles).map(|(at, _)| at).collect::<Vec<usize>>();
+    let (key, tail) = (words(&[Role::Key]), words(&[Role::Tail]));
+    let every: Vec<usize> = (0..meaning.words.len()).collect();
+    let head = words(&[Role::Head]);
+    let mut best: Option<(f32, usize)> = None;
+    for (at, field, column) in subject.fields().filter(|(_, field, _)| label::is_filter(field)) {
+        if label::is_secret(&column.words) {
+            continue;
+        }
+        let mut score = 0.0;
+        if !key.is_empty() {
+            score += 3.0 * column.fits(&key, subject.rarity) + 0.6 * column.said(&key);
+        }
+        let target = label::target_of(subject.object, field);
+        let parent = target.is_some_and(|target| target != subject.object.name);
+        score += if parent { 1.2 } else { 0.8 } * column.fits(&tail, subject.rarity);
+        score += 0.25 * column.said(&every) - if key.is_empty() { 0.6 } else { 0.2 } * column.said(&head);
+        score += usual(subject, field, column, parent);
+        if best.is_none_or(|(other, _)| score > other) {
+            best = Some((score, at));
+        }
+    }
+    let (_, at) = best?;
+    let (field, column) = (&subject.object.fields[at], &subject.columns[at]);
+    let why = if !key.is_empty() && column.said(&key) > 0.3 {
+        format!("The goal finds rows by what `{}` holds, and an index serves it.", field.name)
+    } else if column.said(&tail) > 0.3 {
+        format!("`{}` says what the rows belong to, and an index serves it.", field.name)
+    } else {
+        format!("The goal does not say what finds the rows; `{}` is indexed and usually known.", field.name)
+    };
+    Some((at, why))
+}
+
+/// What people usually know, when the goal does not say.
+fn usual(subject: &Subject, field: &Field, column: &Column, parent: bool) -> f32 {
+    let primary = subject.object.primary_key.len() == 1 && subject.object.primary_key[0] == field.name;
+    let text = field.shape.field_type == FieldType::String;
+    let mut score: f32 = 0.0;
+    if field.indexed == Indexed::Unique {
+        score += if primary { 0.16 } else { 0.2 };
+    }
+    if label::names_row(&column.words, field) || text && label::canonical(&column.words).is_some() {
+        score += 0.12;
+    }
+    if parent {
+        score += 0.1;
+    }
+    if label::is_upkeep(&column.words) || field.shape.field_type == FieldType::Boolean {
+        score -= 0.3;
+    }
+    score
+}
+
+fn by(subject: &Subject, meaning: &Meaning, ranked: &Ranked, at: usize, why: String) -> Proposal {
+    let field = &subject.object.fields[at];
+    let input = input_of(subject, meaning, at);
+    let mut projection = Leaves::new(&subject.object.name);
+    outputs(subject, meaning, at, &mut projection);
+    hops(subject, meaning, ranked, &mut projection);
+    projection.add_some(subject);
+    let order_by = order(subject, meaning);
+    let unique = subject.object.is_unique(&field.name);
+    let limit = if meaning.single || unique { 1 } else { ROWS_DEFAULT };
+    let mut rationale = ranked.reasons(subject.catalog, meaning);
+    rationale.push(why);
+    if let Some((column, direction)) = order_by.first() {
+        let first = if *direction == Direction::Desc { "greatest" } else { "least" };
+        rationale.push(format!("Rows with the {first} `{column}` come first, as the goal asks."));
+    }
+    if input.source == Source::Caller {
+        rationale.push("The number comes from the call itself, never from the model.".to_owned());
+    }
+    let leaves: Vec<&str> = projection.leaves.iter().map(|leaf| leaf.leaf.as_str()).collect();
+    Proposal {
+        tool_name: tool_name(if unique { "get" } else { "find" }, &subject.object.table, Some(&field.name)),
+        description: format!(
+            "Looks up {} by {}; answers with {}.",
+            spoken(&subject.object.name),
+            spoken(&input.param),
+            leaves.join(", ")
+        ),
+        confidence: ranked.score,
+        rationale,
+        request: Request {
+            operation: format!("{}.{}", subject.object.name, Action::Read.as_str()),
+            inputs: vec![input],
+            projection: projection.leaves,
+            order_by,
+            limit: Some(limit),
+            ..Request::default()
+        },
+    }
+}
+
+/// Reads the row of the caller, and over its relationship the rows that the goal is about.
+fn through_the_caller(
+    index: &Index,
+    meaning: &Meaning,
+    ranked: &Ranked,
+    subject: &Subject,
+) -> Option<Proposal> {
+    let owners = subject.object.relationships.iter().filter(|edge| edge.kind == RelationshipKind::BelongsTo);
+    for edge in owners {
+        let Some(parent) =
+            subject.catalog.object(&edge.target).filter(|parent| parent.name != subject.object.name)
+        else {
+            continue;
+        };
+        let owner = Subject::new(index, meaning, parent, &ranked.rarity);
+        let Some(at) =
+            own_filter(&owner).filter(|_| label::is_party(&owner.words) && parent.privileges.select)
+        else {
+            continue;
+        };
+        let Some(back) = parent.relationships.iter().find(|other| {
+            other.kind == RelationshipKind::HasMany
+                && other.constraint == edge.constraint
+                && other.target == subject.object.name
+        }) else {
+            continue;
+        };
+        let mut own = Leaves::new(&subject.object.name);
+        outputs(subject, meaning, usize::MAX, &mut own);
+        own.add_some(subject);
+        let mut leaves = Leaves::new(&parent.name);
+        for leaf in own.leaves {
+            leaves.add(&back.name, &leaf.path[1]);
+        }
+        let input = input_of(&owner, meaning, at);
+        let names: Vec<&str> = leaves.leaves.iter().map(|leaf| leaf.leaf.as_str()).collect();
+        let mut rationale = ranked.reasons(subject.catalog, meaning);
+        rationale.push(format!(
+            "The goal is about the caller's own rows: the number that calls finds the row in `{}`, and `{}` leads to \
+             `{}`.",
+            parent.name, back.name, subject.object.name
+        ));
+        rationale.push("The number comes from the call itself, never from the model.".to_owned());
+        if meaning.order.is_some() {
+            rationale.push(format!(
+                "A read sorts by its own columns only, so rows of `{}` come in no order here; the alternative sorts them.",
+                subject.object.name
+            ));
+        }
+        return Some(Proposal {
+            tool_name: tool_name("my", &subject.object.table, None),
+            description: format!(
+                "Looks up {} of the caller; answers with {}.",
+                spoken(&subject.object.name),
+                names.join(", ")
+            ),
+            confidence: ranked.score,
+            rationale,
+            request: Request {
+                operation: format!("{}.{}", parent.name, Action::Read.as_str()),
+                inputs: vec![input],
+                projection: leaves.leaves,
+                limit: Some(4 * ROWS_DEFAULT),
+                ..Request::default()
+            },
+        });
+    }
+    None
+}
+
+/// A parameter for a column: the canonical name when it holds what every call knows.
+pub(super) fn input_of(subject: &Subject, meaning: &Meaning, at: usize) -> RequestInput {
+    let (field, column) = (&subject.object.fields[at], &subject.columns[at]);
+    let party = label::is_party(&subject.words) || meaning.own;
+    let canonical =
+        label::canonical(&column.words).filter(|_| party && field.shape.field_type == FieldType::String);
+    let param = match canonical {
+        Some(name) => name.to_owned(),
+        None => parameter(&field.name, &subject.object.table),
+    };
+    let caller = meaning.own && param == "caller_phone";
+    RequestInput {
+        param,
+        arg: field.name.clone(),
+        required: Some(true),
+        source: if caller { Source::Caller } else { Source::Model },
+        ..RequestInput::default()
+    }
+}
+
+/// `patient_id` for the column `id` of `patients`, else the column's name as models read it.
+pub(super) fn parameter(column: &str, table: &str) -> String {
+    let own = snake(column);
+    let own = if ["id", "name", "code", "number", "no", "key"].contains(&own.as_str()) {
+        format!("{}_{own}", snake(&singular(table)))
+    } else {
+        own
+    };
+    if own.is_empty() { "value".to_owned() } else { own }
+}
+
+/// Small letters, digits and `_`, beginning with a letter: a leaf, and a parameter.
+pub(super) fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    let mut small = false;
+    for char in name.chars().filter(char::is_ascii) {
+        if char.is_ascii_alphanumeric() {
+            if char.is_ascii_uppercase() && small {
+                snake.push('_');
+            }
+            small = char.is_ascii_lowercase() || char.is_ascii_digit();
+            snake.push(char.to_ascii_lowercase());
+        } else {
+            small = false;
+            if !snake.ends_with('_') && !snake.is_empty() {
+                snake.push('_');
+            }
+        }
+    }
+    let snake = snake.trim_start_matches(|char: char| !char.is_ascii_lowercase()).trim_end_matches('_');
+    snake.chars().take(60).collect()
+}
+
+pub(super) fn spoken(name: &str) -> String {
+    snake(name).replace('_', " ")
+}
+
+pub(super) fn tool_name(verb: &str, table: &str, column: Option<&str>) -> String {
+    let by = column.map(|column| format!("_by_{}", snake(column))).unwrap_or_default();
+    let whole = format!("{verb}_{}{by}", snake(table));
+    let name = if whole.len() <= 40 { whole } else { format!("{verb}_{}", snake(table)) };
+    slug(&name.chars().take(40).collect::<String>()).unwrap_or_else(|| verb.to_owned())
+}
+
+/// A projection that grows.
+pub(super) struct Leaves {
+    object: String,
+    pub leaves: Vec<Projected>,
+    names: HashSet<String>,
+}
+
+impl Leaves {
+    pub fn new(object: &str) -> Self {
+        Self { object: object.to_owned(), leaves: Vec::new(), names: HashSet::new() }
+    }
+
+    pub fn own(&mut self, column: &str) {
+        let object = self.object.clone();
+        self.add(&object, column);
+    }
+
+    pub fn add(&mut self, first: &str, column: &str) {
+        if self.leaves.iter().any(|leaf| leaf.path[0] == first && leaf.path[1] == column) {
+            return;
+        }
+        let mut leaf = snake(column);
+        if leaf.is_empty() {
+            leaf = "value".to_owned();
+        }
+        if self.names.contains(&leaf) && first != self.object {
+            leaf = format!("{}_{leaf}", snake(first)).trim_start_matches('_').chars().take(60).collect();
+        }
+        let mut name = leaf.clone();
+        let mut number = 2;
+        while !self.names.insert(name.clone()) {
+            name = format!("{leaf}_{number}");
+            number += 1;
+        }
+        self.leaves.push(Projected { path: vec![first.to_owned(), column.to_owned()], leaf: name });
+    }
+
+    /// A goal that names no column is answered with what says which row it is and how it stands.
+    fn add_some(&mut self, subject: &Subject) {
+        if self.leaves.len() >= 2 {
+            return;
+        }
+        let plain = |(_, field, column): &(usize, &Field, &Column)| {
+            !label::is_secret(&column.words)
+                && !label::is_sensitive(&column.words)
+                && !label::is_upkeep(&column.words)
+                && !matches!(field.shape.field_type, FieldType::Binary | FieldType::Other | FieldType::Json)
+        };
+        let fields: Vec<_> = subject.fields().filter(plain).collect();
+        let telling = |(_, field, column): &&(usize, &Field, &Column)| {
+            label::names_row(&column.words, field)
+                || label::is_moment(field)
+                || label::is_amount(field)
+                || field.shape.field_type == FieldType::Enum
+                || column
+                    .words
+                    .iter()
+                    .any(|word| ["status", "state", "quantity", "note", "type"].contains(&word.as_str()))
+        };
+        for (_, field, _) in fields.iter().filter(telling).chain(fields.iter()).take(LEAVES_PROPOSED * 2) {
+            if self.leaves.len() >= LEAVES_PROPOSED {
+                break;
+            }
+            if label::target_of(subject.object, field).is_none() {
+                self.own(&field.name);
+            }
+        }
+        if self.leaves.is_empty()
+            && let Some((_, field, _)) = subject
+                .fields()
+                .find(|(_, field, column)| label::is_filter(field) && !label::is_secret(&column.words))
+        {
+            self.own(&field.name);
+        }
+    }
+}
+
+/// The columns that the goal asks for: again and again the one that says most of what is not yet answered.
+fn outputs(subject: &Subject, meaning: &Meaning, filter: usize, leaves: &mut Leaves) {
+    let allowed = |field: &Field, column: &Column| {
+        !label::is_secret(&column.words) && !matches!(field.shape.field_type, FieldType::Other)
+            || label::is_secret(&column.words) && false && field.nullable
+    };
+    if meaning.all {
+        for (_, field, column) in subject.fields() {
+            if allowed(field, column) && !label::is_sensitive(&column.words) {
+                leaves.own(&field.name);
+            }
+        }
+        return;
+    }
+    let mut open: Vec<usize> = meaning
+        .words
+        .iter()
+        .enumerate()
+        .filter(|(_, word)| matches!(word.role, Role::Head | Role::Tail))
+        .map(|(at, _)| at)
+        .collect();
+    let asked = open.clone();
+    while leaves.leaves.len() < LEAVES_PROPOSED && !open.is_empty() {
+        let best = subject
+            .fields()
+            .filter(|(at, field, column)| {
+                *at != filter
+                    && allowed(field, column)
+                    && !leaves.leaves.iter().any(|leaf| leaf.path[1] == field.name)
+            })
+            .map(|(at, _, column)| {
+                let gain: f32 = open
+                    .iter()
+                    .map(|word| {
+                        let head = if meaning.words[*word].role == Role::Head { 1.0 } else { 0.55 };
+                        head * column.likeness(*word)
+                    })
+                    .sum();
+                (gain * column.said(&asked), at)
+            })
+            .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
+        let Some((gain, at)) = best.filter(|(gain, _)| *gain >= 0.3) else { break };
+        let _ = gain;
+        leaves.own(&subject.object.fields[at].name);
+        open.retain(|word| subject.columns[at].likeness(*word) < 0.6);
+    }
+    if let Some(question) = meaning.question {
+        answer(subject, question, leaves);
+    }
+}
+
+/// `when` is answered by a moment, `how much` by an amount, also when no column is named.
+fn answer(subject: &Subject, question: Question, leaves: &mut Leaves) {
+    let wanted = |field: &Field, column: &Column| match question {
+        Question::When => label::is_moment(field) && !label::is_upkeep(&column.words),
+        Question::HowMuch => {
+            label::is_amount(field)
+                || column.words.iter().any(|word| ["quantity", "amount", "balance"].contains(&word.as_str()))
+        }
+        Question::Where => column.words.iter().any(|word| {
+            ["address", "city", "location", "room", "street", "place", "country"].contains(&word.as_str())
+        }),
+        Question::Who => column
+            .words
+            .iter()
+            .any(|word| ["name", "firstname", "lastname", "surname"].contains(&word.as_str())),
+    };
+    for (_, field, column) in subject.fields().filter(|(_, field, column)| wanted(field, column)).take(2) {
+        if !label::is_secret(&column.words) {
+            leaves.own(&field.name);
+        }
+    }
+}
+
+/// One-hop joins, where words of the goal name what a foreign key leads to.
+fn hops(subject: &Subject, meaning: &Meaning, ranked: &Ranked, leaves: &mut Leaves) {
+    let edges: Vec<&Relationship> =
+        subject.object.relationships.iter().filter(|edge| edge.kind == RelationshipKind::BelongsTo).collect();
+    for edge in edges {
+        let Some(target) = subject.catalog.object(&edge.target).filter(|target| target.privileges.select)
+        else {
+            continue;
+        };
+        if leaves.leaves.len() >= LEAVES_PROPOSED {
+            return;
+        }
+        let asked = meaning.words.iter().enumerate().any(|(at, word)| {
+            matches!(word.role, Role::Head)
+                && ranked.named[at] < 0.6
+                && edge.fields.iter().any(|name| {
+                    subject
+                        .fields()
+                        .any(|(_, field, column)| field.name == *name && column.likeness(at) >= 0.75)
+                })
+        });
+        if !asked {
+            continue;
+        }
+        let label = target.fields.iter().find(|field| {
+            let mut words = Vec::new();
+            crate::search::words(&field.name, |word| words.push(word));
+            label::names_row(&words, field)
+                && words.last().is_some_and(|word| word.ends_with("name") || word == "title")
+        });
+        if let Some(label) = label {
+            leaves.add(&edge.name, &label.name);
+        }
+    }
+}
+
+fn order(subject: &Subject, meaning: &Meaning) -> Vec<(String, Direction)> {
+    let moments = || {
+        subject
+            .fields()
+            .filter(|(_, field, column)| label::is_moment(field) && !label::is_sensitive(&column.words))
+    };
+    let moment = || {
+        moments()
+            .find(|(_, _, column)| !label::is_upkeep(&column.words))
+            .or_else(|| moments().next())
+            .map(|(_, field, _)| field)
+    };
+    match meaning.order {
+        None => Vec::new(),
+        Some(Order::Newest) => {
+            moment().map(|field| (field.name.clone(), Direction::Desc)).into_iter().collect()
+        }
+        Some(Order::Soonest) => {
+            moment().map(|field| (field.name.clone(), Direction::Asc)).into_iter().collect()
+        }
+        Some(Order::Named { descending }) => {
+            let words: Vec<usize> = meaning.with(&[Role::Order]).map(|(at, _)| at).collect();
+            let named = subject
+                .fields()
+                .map(|(_, field, column)| (column.said(&words), field))
+                .filter(|(said, _)| *said > 0.3)
+                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let direction = if descending { Direction::Desc } else { Direction::Asc };
+            named.map(|(_, field)| (field.name.clone(), direction)).into_iter().collect()
+        }
+    }
+}

@@ -156,7 +156,9 @@ impl Organization {
             format!("{}{number}", &tool[..tool.len().min(SLUG_MAX - number.len())])
         };
         let mut names = (2..).map(numbered);
-        names.find(|name| self.tool_is_free(agent, name, None).is_ok()).expect("skills are fewer than numbers")
+        names
+            .find(|name| self.tool_is_free(agent, name, None).is_ok())
+            .expect("skills are fewer than numbers")
     }
 }
 

@@ -160,6 +160,8 @@ pub enum Grant {
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
     Dial,
+    /// Ask the operator's assistant, and read the key of its service.
+    AskAssistant,
     /// Wrap the data keys of sealed credentials anew. What they seal stays closed.
     ReencryptCredentials,
     /// Write views and their checkpoints.
@@ -182,6 +184,7 @@ impl Grant {
         Grant::WriteDeliveries,
         Grant::SignCheckpoints,
         Grant::Dial,
+        Grant::AskAssistant,
         Grant::ReencryptCredentials,
         Grant::Project,
         Grant::SeeAllOrganizations,

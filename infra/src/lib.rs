@@ -1,5 +1,6 @@
 //! The outside world, in parts that do not know each other.
 
+pub mod assistants;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(all(test, feature = "aws"))]
@@ -16,4 +17,3 @@ pub mod secret;
 pub mod service_keys;
 pub mod signing;
 pub mod storage;
-

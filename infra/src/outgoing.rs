@@ -66,6 +66,10 @@ impl Target {
         Ok(Self { host, port, encrypted, uri })
     }
 
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
     /// POSTs the body and reads an answer of at most so many bytes. Redirects are not followed.
     ///
     /// # Errors

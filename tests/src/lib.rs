@@ -16,6 +16,8 @@ mod audit;
 #[cfg(test)]
 mod authorization;
 #[cfg(test)]
+mod auto;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod citext;

@@ -108,7 +108,7 @@ async fn nothing_goes_out_but_names_types_and_comments_inside_the_scoping() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_the_checks_refuse_is_mended_once_it_is_told_why() {
-    let wrong = with(json!({ "inputs": [input("email")] }));
+    let wrong = with(json!({ "inputs": [input("first_name")] }));
     let (answer, asked) =
         told(move |number| Said::json(&if number == 0 { wrong.clone() } else { right() })).await;
     assert_eq!(answer.data()["assistant"]["provider"], "openai", "{}", answer.text);

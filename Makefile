@@ -32,17 +32,22 @@ prove: install ## the same tests with many more generated statements, replays an
 	cargo build --locked --release $(TESTED)
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
+# Tests build both backends into one; the second and the third line see what is deployed, and the server, without the
+# other's.
 lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as CI sees them
 	cargo fmt --all --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
+	cargo clippy --package functions --locked --bin lambda -- -D warnings
+	cargo clippy --package functions --locked --no-default-features --features embedded --bin bindery -- -D warnings
 	scripts/check_template.sh
 
 fmt: ## format the code
 	cargo fmt --all
 
-# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured.
+# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured. This
+# is the profile lambda-small, which `sam build` has no option for.
 build-aws: ## what `sam deploy` takes to AWS: all functions in one small program; needs sam and cargo-lambda
-	CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
+	CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh
@@ -56,8 +61,9 @@ bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on Mari
 eval-schemas: ## discover every schema of SCHEMAS=dir (dir/postgresql/*.sql, dir/mysql/*.sql) and compare with the engine
 	@scripts/eval_schemas.sh "$(SCHEMAS)"
 
-install: ## look for what is needed, and install missing database servers and what stands in for AWS
+install: ## look for what is needed, and install missing database servers, a plugin of one, and what stands in for AWS
 	@scripts/install.sh
+	@scripts/mariadb_plugins.sh
 	@scripts/aws_tools.sh
 
 clean-run: ## end what `make run` or a benchmark left behind, and remove its data

@@ -12,7 +12,8 @@
 # TLS is demanded over TCP, by a certificate for localhost from a private CA. The administrator comes in through a unix
 # socket that only this user and root may open.
 # ENGINES_PORTS="20000 20999" sets the range of ports, ENGINES_POSTGRES_BIN=dir another PostgreSQL than the newest that
-# is installed; "postgres" or "mysql" as the last argument of start or hold starts only that one.
+# is installed; "postgres" or "mysql" as the last argument of start or hold starts only that one. MariaDB's plugins that
+# scripts/mariadb_plugins.sh got are there.
 set -euo pipefail
 export LC_ALL=C PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
 unset "${!PG@}" "${!MYSQL@}" # what the caller's shell says of other databases must not reach the clients here
@@ -78,6 +79,15 @@ postgres_bin() {
 
 has_mariadb() {
     command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null && command -v mariadb >/dev/null
+}
+
+# plugins DIR: copies what scripts/mariadb_plugins.sh got to where the server's user may read it, and prints the option.
+plugins() {
+    local from="${BINDERY_TOOLS:-$(dirname "$0")/../var/tools}/mariadb"
+    [ -e "$from/stamp" ] || return 0
+    mkdir "$1"
+    cp "$from"/*.so "$1/"
+    echo "plugin-dir = $1"
 }
 
 is_listening() {
@@ -231,6 +241,7 @@ innodb-log-file-size = 32M
 innodb-flush-log-at-trx-commit = 0
 innodb-doublewrite = OFF
 innodb-flush-method = nosync
+$(plugins "$dir/plugins")
 CNF
     (cd "$dir" && as "$user" mariadb-install-db --defaults-file="$dir/my.cnf" --skip-test-db \
         --auth-root-authentication-method=socket --auth-root-socket-user="$admin") \

@@ -4,6 +4,7 @@
 pub mod agent;
 pub mod arguments;
 pub mod catalog;
+pub mod consequence;
 pub mod drafting;
 pub mod integration;
 pub mod key;

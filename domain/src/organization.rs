@@ -175,6 +175,11 @@ impl Organization {
                     Arc::make_mut(key).revoked(recorded);
                 }
             }
+            Event::KeyRenamed(_) => {
+                if let Some(key) = self.keys.get_mut(recorded.subject.id.as_str()) {
+                    Arc::make_mut(key).version = recorded.seq;
+                }
+            }
             Event::SubscriptionCreated(data) => {
                 let id = SubscriptionId(recorded.subject.id.clone());
                 self.subscriptions.insert(id, Arc::new(Subscription::created(recorded, data)));
@@ -242,6 +247,13 @@ impl Organization {
             SubjectKind::Version => self.versions.get(id).map(json),
         }?;
         Some(Document { subject: subject.clone(), version: self.version(subject), body })
+    }
+
+    /// How many documents there would be: a measure of the memory that this takes.
+    pub fn size(&self) -> usize {
+        let of_kinds = self.integrations.len() + self.scopings.len();
+        let of_agents = self.agents.len() + self.versions.len() + self.skills.len();
+        of_kinds + of_agents + self.keys.len() + self.subscriptions.len()
     }
 
     /// Every document, kind by kind.

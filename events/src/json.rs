@@ -1,5 +1,6 @@
 //! The only place where events become bytes and bytes become events.
 
+use crate::envelope::WireEvent;
 use crate::{Actor, Event, EventId, OrganizationId, Recorded, RequestId, Seq, Subject, upcast};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,8 @@ struct Stored<'a> {
     subject: Subject,
     actor: Actor,
     request_id: RequestId,
+    #[serde(default)]
+    cause: Option<EventId>,
     recorded_at: Timestamp,
     #[serde(borrow)]
     data: &'a RawValue,
@@ -63,6 +66,7 @@ pub fn encode(
     subject: &Subject,
     actor: &Actor,
     request_id: &RequestId,
+    cause: Option<&EventId>,
     recorded_at: Timestamp,
     event: &Event,
 ) -> Result<Box<RawValue>, DecodeError> {
@@ -74,6 +78,8 @@ pub fn encode(
         subject: &'a Subject,
         actor: &'a Actor,
         request_id: &'a RequestId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a EventId>,
         recorded_at: Timestamp,
         #[serde(flatten)]
         event: &'a Event,
@@ -84,6 +90,7 @@ pub fn encode(
         subject,
         actor,
         request_id,
+        cause,
         recorded_at,
         event,
     })
@@ -107,6 +114,7 @@ pub fn decode(
         subject: stored.subject,
         actor: stored.actor,
         request_id: stored.request_id,
+        cause: stored.cause,
         recorded_at: stored.recorded_at,
         event,
         prev_hash: *prev,
@@ -133,19 +141,26 @@ pub fn decode_data(name: &str, version: u32, data: &RawValue) -> Result<Event, D
 impl Recorded {
     /// The event as clients and subscribers see it.
     pub fn to_wire(&self) -> serde_json::Value {
-        serde_json::json!({
-            "seq": self.seq,
-            "id": self.id,
-            "type": self.event.name(),
-            "version": self.event.version(),
-            "subject": self.subject,
-            "actor": self.actor,
-            "requestId": self.request_id,
-            "recordedAt": self.recorded_at,
-            "data": serde_json::to_value(&self.event).expect("events are JSON")["data"],
-            "prevHash": hex::encode(self.prev_hash),
-            "hash": hex::encode(self.hash),
-        })
+        serde_json::to_value(self.on_the_wire()).expect("it is JSON")
+    }
+
+    /// The same before it is JSON.
+    pub fn on_the_wire(&self) -> WireEvent {
+        let data = serde_json::to_value(&self.event).expect("events are JSON")["data"].take();
+        WireEvent {
+            seq: self.seq,
+            id: self.id.clone(),
+            name: self.event.name().to_owned(),
+            version: self.event.version(),
+            subject: self.subject.clone(),
+            actor: self.actor.clone(),
+            request_id: self.request_id.clone(),
+            cause: self.cause.clone(),
+            recorded_at: self.recorded_at,
+            data,
+            prev_hash: hex::encode(self.prev_hash),
+            hash: hex::encode(self.hash),
+        }
     }
 }
 

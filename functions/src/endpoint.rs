@@ -156,6 +156,10 @@ pub enum Grant {
     ReadDeliveries,
     /// Move webhooks on, keep what was tried, and forget both.
     WriteDeliveries,
+    /// Know what keys are called.
+    ReadNames,
+    /// Name keys, and erase their names.
+    WriteNames,
     /// Sign where the log ends.
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
@@ -182,6 +186,8 @@ impl Grant {
         Grant::Discoveries,
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
+        Grant::ReadNames,
+        Grant::WriteNames,
         Grant::SignCheckpoints,
         Grant::Dial,
         Grant::AskAssistant,

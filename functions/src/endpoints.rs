@@ -35,6 +35,7 @@ pub static ALL: &[&Endpoint] = &[
     &skills::call::ENDPOINT,
     &keys::mint::ENDPOINT,
     &keys::list::ENDPOINT,
+    &keys::rename::ENDPOINT,
     &keys::rotate::ENDPOINT,
     &keys::revoke::ENDPOINT,
     &history::events::ENDPOINT,

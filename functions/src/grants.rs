@@ -13,6 +13,7 @@ use infra::assistants::{Assistant, AssistantError, Brief};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore};
+use infra::storage::directory::{Directory, KeyNames};
 use infra::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
     DiscoveryJob, EventLog, StoreError, Stored, Verified, Voided,
@@ -52,6 +53,7 @@ impl Ports {
             credentials: Arc::new(Granted { port: self.credentials.clone(), function, grants }),
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
             deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
+            directory: Arc::new(Granted { port: self.directory.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
@@ -312,6 +314,22 @@ impl DeliveryStore for Granted<dyn DeliveryStore> {
     ) -> Result<(), StoreError> {
         self.to(Grant::ReadDeliveries);
         self.to(Grant::WriteDeliveries).forget(organization, subscription).await
+    }
+}
+
+#[async_trait]
+impl Directory for Granted<dyn Directory> {
+    async fn names(&self, organization: &OrganizationId) -> Result<KeyNames, StoreError> {
+        self.to(Grant::ReadNames).names(organization).await
+    }
+
+    async fn rename(
+        &self,
+        organization: &OrganizationId,
+        key: &KeyId,
+        name: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::WriteNames).rename(organization, key, name).await
     }
 }
 

@@ -18,6 +18,7 @@ use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
 use infra::signing::Signer;
 use infra::storage::deliveries::DeliveryStore;
+use infra::storage::directory::Directory;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
@@ -37,6 +38,7 @@ pub struct Ports {
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
+    pub directory: Arc<dyn Directory>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
@@ -63,6 +65,7 @@ pub struct Services {
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
+    pub directory: Arc<dyn Directory>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
@@ -155,6 +158,7 @@ impl Services {
             credentials: ports.credentials,
             answers: ports.answers,
             deliveries: ports.deliveries,
+            directory: ports.directory,
             sealer: ports.sealer,
             signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),

@@ -50,6 +50,8 @@ mod live_postgres;
 #[cfg(test)]
 mod local_story;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "aws"))]
 mod outages;

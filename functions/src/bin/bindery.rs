@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
@@ -108,6 +111,19 @@ enum AuditCommand {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// What is otherwise between two points of its history, who changed it and when
+    Diff {
+        #[command(flatten)]
+        of: Of,
+        /// An instant in RFC 3339, or a sequence number
+        #[arg(long, value_name = "POINT")]
+        from: String,
+        /// The same; now when absent
+        #[arg(long, value_name = "POINT")]
+        to: Option<String>,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Writes the whole log to stdout as JSON Lines, with all that is needed to verify it elsewhere
     Export {
         #[command(flatten)]
@@ -174,9 +190,9 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
         Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
     };
     let config = configured(listen)?;
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| format!("BINDERY_LOG: {error}"))?;
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let lines =
+        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    lines.finish().with(config.log.clone()).init();
     if !config.allow_private_hosts.is_empty() {
         let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
         tracing::warn!(blocks = blocks.join(","), "BINDERY_ALLOW_PRIVATE_HOSTS opens private addresses");
@@ -215,7 +231,8 @@ async fn mint(
     // Before a data folder is made for nothing.
     first::check(&asked).map_err(|problem| first::lines(&problem))?;
     let embedded = Embedded::open(&data_dir).await?;
-    let minted = first::mint(embedded.store.as_ref(), embedded.peppers.as_ref(), "cli", asked).await;
+    let (store, peppers) = (embedded.store.as_ref(), embedded.peppers.as_ref());
+    let minted = first::mint(store, store, peppers, "cli", asked).await;
     let (_, text) = minted.map_err(|problem| first::lines(&problem))?;
     println!("{}", text.expose());
     Ok(())
@@ -234,6 +251,14 @@ async fn audit(command: AuditCommand) -> Result<(), String> {
             match format {
                 Format::Text => print!("{}", replayed.text()),
                 Format::Json => println!("{}", replayed.json()),
+            }
+        }
+        AuditCommand::Diff { of, from, to, format } => {
+            let (services, organization) = history(&of).await?;
+            let diff = services.audit_diff(&organization, &from, to.as_deref()).await?;
+            match format {
+                Format::Text => print!("{}", diff.text()),
+                Format::Json => println!("{}", diff.json()),
             }
         }
         AuditCommand::Export { of } => {

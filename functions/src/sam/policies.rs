@@ -104,6 +104,10 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             &["dynamodb:BatchWriteItem", "dynamodb:PutItem"],
             arn(TableName::Deliveries),
         )],
+        Grant::ReadNames => vec![allow("ReadNames", &["dynamodb:Query"], arn(TableName::Directory))],
+        Grant::WriteNames => {
+            vec![allow("WriteNames", &["dynamodb:DeleteItem", "dynamodb:PutItem"], arn(TableName::Directory))]
+        }
         Grant::SignCheckpoints => vec![
             under(
                 allow("SignCheckpoints", &["kms:Sign"], attribute(CHECKPOINTS_KEY, "Arn")),

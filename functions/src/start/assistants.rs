@@ -18,6 +18,7 @@ type Made = Result<Option<Arc<dyn Assistant>>, String>;
 ///
 /// # Errors
 /// One sentence that says what to do.
+#[cfg(any(test, feature = "embedded"))]
 pub async fn of_a_server(config: &Config) -> Made {
     match &config.assistant.provider {
         Provider::Embedded => Ok(None),

@@ -224,6 +224,7 @@ impl Opening {
             credentials: store.clone(),
             answers: store.clone(),
             deliveries: store.clone(),
+            directory: store.clone(),
             sealer: sealer.clone(),
             signer: Arc::new(KmsSigner::new(&self.sdk, self.deployment.checkpoints_key.clone())),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),

@@ -52,6 +52,7 @@ impl Embedded {
             credentials: self.store.clone(),
             answers: self.store.clone(),
             deliveries: self.store.clone(),
+            directory: self.store.clone(),
             sealer: self.sealer.clone(),
             signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),

@@ -4,6 +4,7 @@
 //! between the events but commas, so every byte of it is either hashed or known.
 
 use super::{AppendError, Commit, StoreError, Verified};
+use domain::consequence::is_consequence;
 use domain::limits::{COMMIT_BYTES, COMMIT_EVENTS};
 use events::{EventId, OrganizationId, Recorded, Seq, json};
 use jiff::Timestamp;
@@ -51,7 +52,10 @@ pub fn stamp(head: &Head, commit: Commit) -> Result<(Row, Vec<Recorded>), Append
         let seq = Seq(at.seq.0 + 1);
         let recorded_at = next_instant(at.recorded_at, commit.now);
         let id = event_id(recorded_at);
-        let bytes = json::encode(&id, &subject, &commit.actor, &commit.request_id, recorded_at, &event)
+        let first = recorded.first().map(|first: &Recorded| &first.id);
+        let cause = first.filter(|_| is_consequence(&event)).or(commit.cause.as_ref()).cloned();
+        let (actor, request_id) = (&commit.actor, &commit.request_id);
+        let bytes = json::encode(&id, &subject, actor, request_id, cause.as_ref(), recorded_at, &event)
             .map_err(|error| StoreError::Corrupt { seq, reason: error.to_string() })?;
         let hash = json::chain(&commit.organization, seq, &at.hash, bytes.get().as_bytes());
         if body.len() > 1 {
@@ -65,6 +69,7 @@ pub fn stamp(head: &Head, commit: Commit) -> Result<(Row, Vec<Recorded>), Append
             subject,
             actor: commit.actor.clone(),
             request_id: commit.request_id.clone(),
+            cause,
             recorded_at,
             event,
             prev_hash: at.hash,

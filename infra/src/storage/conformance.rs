@@ -4,10 +4,12 @@ pub mod appending;
 pub mod beside;
 pub mod conflicts;
 pub mod deliveries;
+pub mod directory;
 pub mod reading;
 pub mod verifying;
 
 use super::deliveries::DeliveryStore;
+use super::directory::Directory;
 use super::{AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects};
 use async_trait::async_trait;
 use events::agent::AgentCreated;
@@ -21,9 +23,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a whole backend is; the log's own tests ask for no more than the log.
-pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore {}
+pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore + Directory {}
 
-impl<S: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore> Store for S {}
+impl<S: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore + Directory> Store for S {}
 
 /// One place for data, empty at first.
 #[async_trait]
@@ -87,6 +89,10 @@ macro_rules! storage_conformance {
             an_attempt_is_found_by_its_id_and_only_where_it_belongs
             a_forgotten_subscription_leaves_nothing_behind_and_the_others_as_they_are
         );
+        $crate::storage_conformance!(@each $backend; directory:
+            a_name_is_given_changed_and_erased
+            names_belong_to_one_organization
+        );
     };
     (log: $backend:expr) => {
         $crate::storage_conformance!(@each $backend; appending:
@@ -148,7 +154,6 @@ pub fn noon() -> Timestamp {
 pub fn key(id: &str) -> (Subject, Event) {
     let minted = KeyMinted {
         key_id: id.into(),
-        name: format!("key {id}"),
         scopes: vec!["agents:read".to_owned()],
         secret_hash: "00".repeat(32),
         expires_at: None,
@@ -178,6 +183,7 @@ pub fn commit(organization: &OrganizationId, command: &str, events: Vec<(Subject
         command_id: command.into(),
         actor: Actor { kind: ActorKind::Key, id: "k1".to_owned() },
         request_id: RequestId::from("req_1"),
+        cause: None,
         now: noon(),
         expects: Expects::Streams(Vec::new()),
         events,

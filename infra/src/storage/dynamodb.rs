@@ -9,6 +9,7 @@ mod beside_tests;
 mod create;
 mod credentials;
 mod deliveries;
+mod directory;
 pub mod discoveries;
 mod errors;
 mod items;

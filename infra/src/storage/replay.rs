@@ -121,21 +121,6 @@ pub fn apply(state: &mut Organization, event: &Recorded) -> Result<Vec<Subject>,
         .map_err(|_| StoreError::Corrupt { seq: event.seq, reason: "the fold panicked".to_owned() })
 }
 
-/// The end of the commit at `at`, which must be there.
-pub async fn position<R: Rows>(
-    log: &mut R,
-    organization: &OrganizationId,
-    at: Seq,
-) -> Result<Head, StoreError> {
-    let Some(before) = at.0.checked_sub(1) else { return Ok(Head::START) };
-    let rows = log.rows(organization, Seq(before), 1).await?;
-    let row = rows.first().filter(|row| row.seq == at).ok_or_else(|| StoreError::Corrupt {
-        seq: at,
-        reason: "the commit that was folded last is missing".to_owned(),
-    })?;
-    Ok(Head { seq: at, hash: row.hash, recorded_at: row.recorded_at })
-}
-
 /// The whole chain, from the bytes as stored. Page by page: no snapshot of the log is held meanwhile.
 pub async fn verify<R: Rows>(log: &mut R, organization: &OrganizationId) -> Result<Verified, StoreError> {
     let mut verifier = Verifier::new(organization);

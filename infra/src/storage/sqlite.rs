@@ -5,6 +5,7 @@ mod append;
 mod artefacts;
 mod credentials;
 mod deliveries;
+mod directory;
 mod documents;
 mod lock;
 mod reader;

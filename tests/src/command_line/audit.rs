@@ -59,9 +59,22 @@ async fn a_log_is_verified_replayed_and_exported_beside_the_server_that_writes_i
     let replayed: Value = serde_json::from_str(&replayed).expect("JSON");
     assert_eq!(replayed, *http.get("/audit/state?at=3").await.data());
 
+    let from = ["diff", "--from", "2", "--to", "4"];
+    let text = ok(&audit(folder.path(), &from));
+    assert!(
+        text.starts_with("From event 2 to event 4\nWhat is otherwise:\n  the agent \"agent 1\" ("),
+        "{text}"
+    );
+    let last = text.lines().last().expect("a line");
+    assert!(last.starts_with("  4 2") && last.contains("\"test\" created the agent \"agent 2\" ("), "{text}");
+    let json = ok(&audit(folder.path(), &[&from[..], &["--format", "json"]].concat()));
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json, *http.get("/audit/diff?from=2&to=4").await.data());
+
     for (arguments, sentence) in [
         (["replay", "--at", "6"], "ends at 5"),
         (["replay", "--at", "soon"], "must be a sequence number or an instant"),
+        (["diff", "--from", "soon"], "--from: must be a sequence number or an instant"),
         (["verify", "--organization", "nobody"], "there are: default"),
         (["verify", "--checkpoint", "/nowhere"], "/nowhere"),
     ] {

@@ -55,6 +55,10 @@ fn meant(grant: Grant) -> &'static [&'static str] {
         Grant::WriteDeliveries => {
             &["dynamodb:BatchWriteItem DeliveriesTable.Arn", "dynamodb:PutItem DeliveriesTable.Arn"]
         }
+        Grant::ReadNames => &["dynamodb:Query DirectoryTable.Arn"],
+        Grant::WriteNames => {
+            &["dynamodb:DeleteItem DirectoryTable.Arn", "dynamodb:PutItem DirectoryTable.Arn"]
+        }
         Grant::SignCheckpoints => {
             &["kms:GetPublicKey CheckpointsKey.Arn", "kms:Sign CheckpointsKey.Arn for ED25519_SHA_512"]
         }

@@ -19,7 +19,8 @@ const BUSY: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 
 /// Each step brings a file from version `index` to `index + 1`. A step that has shipped never changes.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema/1.sql"), include_str!("schema/2.sql"), include_str!("schema/3.sql")];
 
 /// Creates what is missing and brings an older file up to date.
 pub async fn prepare(data_dir: &Path) -> Result<PathBuf, StoreError> {

@@ -154,6 +154,12 @@ pub fn draft(index: &Index, goal: &Goal) -> Result<Vec<Proposal>, NoBinding> {
     Ok(proposals)
 }
 
+/// What the ranking knows of every object that a goal may be about: its weights are fitted to this.
+pub fn features(index: &Index, text: &str) -> Vec<(String, [f32; rank::FEATURES])> {
+    let ranked = rank::rank(index, &Meaning::read(text));
+    ranked.into_iter().map(|ranked| (ranked.object(index.catalog()).name.clone(), ranked.features)).collect()
+}
+
 /// The catalog holds only what is visible, so nothing in it is blocked.
 fn compiles(catalog: &Catalog, request: &Request) -> bool {
     statement::compile(catalog, &Blocked::default(), request).is_ok()

@@ -2,7 +2,7 @@
 
 use super::vocabulary::{
     ACTORS, ADD, BEFORE_VERB, BY, CARRIERS, CHANGE, DETERMINERS, EMPTY, LETTING, LOOK, NEWEST, NOUNS, ORDER,
-    OWN, PARTING, REMOVE, SINGLE, SOONEST,
+    OWN, PARTING, REMOVE, SINGLE, SOONEST, VALUES,
 };
 use crate::limits::{GOAL_CHARS_READ, GOAL_WORDS};
 use crate::search::{is_stop, singular, words};
@@ -50,6 +50,10 @@ pub struct Meaning {
     pub actor: Option<String>,
     /// The goal itself says what rows are found by.
     pub keyed: bool,
+    /// A value stands where a name does: `customer <value>`, `named <value>`, `of <value>`.
+    pub named: bool,
+    /// A value stands where a place or a year does: `in <value>`.
+    pub placed: bool,
     /// Newest first, or soonest first.
     pub order: Option<Order>,
     pub single: bool,
@@ -93,7 +97,8 @@ impl Meaning {
         let roles = roles(&tokens, verb_at.map_or(start, |at| at + usize::from(wanted != Wanted::Read)));
         let mut words: Vec<Word> = Vec::new();
         for (at, token) in tokens.iter().enumerate().skip(start) {
-            let role = roles[at];
+            // `all female students`: the word is a value.
+            let role = if VALUES.contains(&token.as_str()) { Role::Key } else { roles[at] };
             let silent = Some(at) == verb_at && wanted != Wanted::Read
                 || token == SLOT
                 || is_stop(token)
@@ -119,6 +124,8 @@ impl Meaning {
             own,
             actor,
             keyed,
+            named: named(&tokens),
+            placed: tokens.windows(2).any(|pair| pair[1] == SLOT && ["in", "at", "from"].contains(&pair[0].as_str())),
             order: order(&tokens),
             single: has(SINGLE) || has(&["most"]) && has(&["recent", "recently"]),
             all: tokens.windows(2).any(|pair| {
@@ -143,6 +150,7 @@ impl Meaning {
 fn tokens(text: &str) -> Vec<String> {
     let text: String = text.chars().take(GOAL_CHARS_READ).collect();
     let mut tokens = Vec::new();
+    let mut ends_sentence = true;
     let mut rest = text.as_str();
     while let Some(first) = rest.chars().next() {
         let closing = match first {
@@ -172,7 +180,14 @@ fn tokens(text: &str) -> Vec<String> {
         }
         if plain.chars().all(|char| char.is_ascii_digit() || ".,-/:".contains(char)) {
             tokens.push(SLOT.to_owned());
-        } else if plain.len() <= 64 && plain.chars().all(char::is_alphabetic) {
+            continue;
+        }
+        // `named Ann Lee`: capitals inside a sentence are a value, and perhaps a name of the schema too.
+        if plain.len() > 1 && plain.starts_with(char::is_uppercase) && !ends_sentence {
+            tokens.push(SLOT.to_owned());
+        }
+        ends_sentence = chunk.ends_with(['.', '?', '!', ':']);
+        if plain.len() <= 64 && plain.chars().all(char::is_alphabetic) {
             tokens.push(singular(&plain.to_lowercase()));
         } else {
             words(plain, |word| tokens.push(word));
@@ -257,7 +272,9 @@ fn roles(tokens: &[String], start: usize) -> Vec<Role> {
         if token == SLOT {
             for before in (start..at).rev().take(4) {
                 let word = tokens[before].as_str();
-                if PARTING.contains(&word) || BY.contains(&word) {
+                // `in the city of <value>` goes on, `founder of <value>` does not: a founder is asked for.
+                let goes_on = word == "of" && before + 1 == at && before > start && roles[before - 1] != Role::Head;
+                if (PARTING.contains(&word) || BY.contains(&word)) && !goes_on {
                     break;
                 }
                 if roles[before] != Role::Order {
@@ -267,6 +284,15 @@ fn roles(tokens: &[String], start: usize) -> Vec<Role> {
         }
     }
     roles
+}
+
+/// Whether the goal calls a row by what may be its name.
+fn named(tokens: &[String]) -> bool {
+    let before = |at: usize| tokens[..at].iter().rev().find(|token| *token != SLOT).map(String::as_str);
+    tokens.iter().enumerate().filter(|(_, token)| *token == SLOT).any(|(at, _)| {
+        before(at).is_some_and(|word| !["in", "on", "at", "all", "every", "than", "to", "from", "the", "with", "are"].contains(&word))
+    }) || tokens.windows(3).any(|three| three[0] == "the" && three[1] == SLOT && three[2] != SLOT)
+        || tokens.iter().any(|token| token == "named" || token == "called")
 }
 
 fn is_word_of_order(token: &str, tokens: &[String], at: usize) -> bool {

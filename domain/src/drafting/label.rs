@@ -180,6 +180,22 @@ pub fn names_row(words: &[String], field: &Field) -> bool {
         })
 }
 
+/// A column that holds the name of the row itself: `name`, `title`, `customer_name` of `customers`.
+pub fn is_name(words: &[String], object: &[String]) -> bool {
+    let plain = ["first", "last", "full", "display", "f", "l", "given", "family"];
+    words.last().is_some_and(|last| {
+        ["name", "title", "fname", "firstname", "fullname", "forename"].contains(&last.as_str())
+            || last.len() <= 6 && last.ends_with("name")
+    }) && words[..words.len() - 1]
+        .iter()
+        .all(|word| object.contains(word) || plain.contains(&word.as_str()) || object.iter().any(|own| own.starts_with(word.as_str())))
+}
+
+/// A column that `in <value>` and `from <value>` mean, when the goal says no more.
+pub fn is_place(words: &[String]) -> bool {
+    any(words, &["city", "town", "location", "country", "state", "year", "county", "region", "place", "origin"])
+}
+
 pub fn is_moment(field: &Field) -> bool {
     matches!(field.shape.field_type, FieldType::Date | FieldType::Timestamp | FieldType::Timestamptz)
 }

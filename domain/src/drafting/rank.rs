@@ -100,7 +100,8 @@ impl Ranked {
 
     /// Enough of the goal has to do with it.
     pub fn fits(&self) -> bool {
-        self.explained >= 0.34
+        let named = self.named.iter().copied().fold(0.0, f32::max);
+        self.explained >= 0.2 || named >= How::Synonym.weight() && self.features[9] >= 0.5
     }
 
     pub fn can(&self, catalog: &Catalog, wanted: Wanted, allow_write: bool) -> bool {
@@ -151,7 +152,9 @@ pub fn rank(index: &Index, meaning: &Meaning) -> Vec<Ranked> {
             *best = best.max(weight);
         });
         let often = here.values().filter(|one| one.name.max(one.column) >= 0.6).count();
-        rarity.push((catalog.objects.len() as f32 / (1.0 + often as f32)).ln_1p().max(0.15));
+        let rare = (catalog.objects.len() as f32 / (1.0 + often as f32)).ln_1p().max(0.15);
+        // A word that occurs nowhere tells no object from another.
+        rarity.push(if here.is_empty() { 0.3 * rare } else { rare });
         for (object, one) in here {
             found.entry(object).or_insert_with(|| vec![Found::default(); count])[at] = one;
         }
@@ -231,7 +234,8 @@ fn judge(catalog: &Catalog, meaning: &Meaning, matcher: &mut Matcher, at: usize,
         features[in_column] += share * beyond(column, named[at]);
         features[in_neighbour] += share * beyond(one.neighbour, named[at].max(column));
         features[6] += share * beyond(one.comment, named[at].max(column));
-        explained += share * named[at].max(0.9 * column).max(0.5 * one.comment).max(0.4 * one.neighbour);
+        let found = named[at].max(0.9 * column).max(0.5 * one.comment).max(0.4 * one.neighbour);
+        explained += share * found;
     }
     let of = |roles: &[Role]| meaning.with(roles).map(|(at, _)| at).collect::<Vec<usize>>();
     let (head, tail, key) = (of(&[Role::Head]), of(&[Role::Tail]), of(&[Role::Key]));

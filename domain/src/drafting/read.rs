@@ -49,7 +49,7 @@ pub(super) fn propose(index: &Index, meaning: &Meaning, ranked: &Ranked) -> Vec<
     {
         proposals.push(proposal);
     }
-    if let Some((at, why)) = filter(&subject, meaning) {
+    if let Some((at, why)) = filter(&subject, meaning, ranked) {
         proposals.push(by(&subject, meaning, ranked, at, why));
     }
     proposals
@@ -66,7 +66,7 @@ fn own_filter(subject: &Subject) -> Option<usize> {
 }
 
 /// What rows are found by, and why.
-pub(super) fn filter(subject: &Subject, meaning: &Meaning) -> Option<(usize, String)> {
+pub(super) fn filter(subject: &Subject, meaning: &Meaning, ranked: &Ranked) -> Option<(usize, String)> {
     if meaning.own
         && let Some(at) = own_filter(subject)
     {
@@ -79,6 +79,8 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning) -> Option<(usize, Str
     let (key, tail) = (words(&[Role::Key]), words(&[Role::Tail]));
     let every: Vec<usize> = (0..meaning.words.len()).collect();
     let head = words(&[Role::Head]);
+    // `track <value>`: the word before the value names the table, so the value is its name.
+    let by_name = meaning.named && key.iter().all(|word| ranked.named[*word] >= 0.75 || meaning.words[*word].text == "name");
     let mut best: Option<(f32, usize)> = None;
     for (at, field, column) in subject.fields().filter(|(_, field, _)| label::is_filter(field)) {
         if label::is_secret(&column.words) {
@@ -93,6 +95,12 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning) -> Option<(usize, Str
         score += if parent { 1.2 } else { 0.8 } * column.fits(&tail, subject.rarity);
         score += 0.25 * column.said(&every) - if key.is_empty() { 0.6 } else { 0.2 } * column.said(&head);
         score += usual(subject, field, column, parent);
+        if by_name && label::is_name(&column.words, &subject.words) && field.shape.field_type == FieldType::String {
+            score += 2.5;
+        }
+        if meaning.placed && key.is_empty() && label::is_place(&column.words) {
+            score += 1.0;
+        }
         if best.is_none_or(|(other, _)| score > other) {
             best = Some((score, at));
         }

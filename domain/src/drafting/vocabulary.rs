@@ -408,3 +408,5 @@ pub const SOONEST: &[&str] =
 pub const SINGLE: &[&str] = &["latest", "newest", "next", "soonest", "earliest", "oldest"];
 /// Words before the column of an order.
 pub const ORDER: &[&str] = &["order", "ordered", "sort", "sorted", "ranked"];
+/// Words of goals that are values of a column rather than its name.
+pub const VALUES: &[&str] = &["female", "male", "man", "woman"];

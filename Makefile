@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-search eval-auto eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -57,6 +57,17 @@ bench-cold: ## what a function costs to start, to keep and to ship, in each way 
 
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh
+
+bench-search: ## the search index and the drafter on 10,000 tables of 20 columns
+	cargo run --release --locked --package tests --no-default-features --bin bench_search
+
+# Data of others, not part of the project: goals with known answers, and the schemas that they are about.
+QUESTIONS ?= ../shared/questions
+SCHEMAS ?= ../shared/schemas
+
+eval-auto: ## what the embedded drafter makes of goals with known answers: QUESTIONS=dir SCHEMAS=dir
+	@scripts/install.sh
+	cargo run --locked --package tests --bin eval_auto -- "$(QUESTIONS)" "$(SCHEMAS)"
 
 eval-schemas: ## discover every schema of SCHEMAS=dir (dir/postgresql/*.sql, dir/mysql/*.sql) and compare with the engine
 	@scripts/eval_schemas.sh "$(SCHEMAS)"

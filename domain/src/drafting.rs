@@ -11,6 +11,9 @@ mod read;
 mod vocabulary;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use crate::catalog::Catalog;
 use crate::limits::{PROPOSALS, SHORTLIST};
 use crate::search::Index;

@@ -174,6 +174,11 @@ impl Index {
             .collect()
     }
 
+    /// Whether a name or comment holds this very word.
+    pub(crate) fn holds(&self, word: &str) -> bool {
+        self.terms.binary_search_by(|(term, _)| term.as_ref().cmp(word)).is_ok()
+    }
+
     /// Everything that one word may mean.
     pub(crate) fn occurrences(&self, word: &str, mut each: impl FnMut(Occurrence)) {
         for (term, how) in self.expand(word) {

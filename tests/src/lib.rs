@@ -8,6 +8,7 @@ pub mod aws;
 pub mod built;
 pub mod engines;
 pub mod http;
+pub mod schemas;
 pub mod site;
 pub mod story;
 

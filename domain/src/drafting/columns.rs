@@ -39,7 +39,11 @@ impl<'a> Matcher<'a> {
     fn near(&mut self, term: &str) -> &Vec<f32> {
         let words = self.words;
         self.memo.entry(term.to_owned()).or_insert_with(|| {
-            words.iter().map(|word| alike(&word.text, term).map_or(0.0, |how| how.weight())).collect()
+            let near = |word: &Word| match word.initials {
+                true => f32::from(word.text == term),
+                false => alike(&word.text, term).map_or(0.0, |how| how.weight()),
+            };
+            words.iter().map(near).collect()
         })
     }
 
@@ -76,6 +80,12 @@ impl Column {
     /// How near the goal's word is to the column.
     pub fn likeness(&self, word: usize) -> f32 {
         self.near.iter().map(|near| near[word]).fold(self.comment[word], f32::max)
+    }
+
+    /// The same, where what is only related counts little.
+    pub fn clear(&self, word: usize) -> f32 {
+        let near = self.likeness(word);
+        if near < 0.5 { 0.3 * near } else { near }
     }
 
     /// How much of the column's name the given words of the goal say, from 0 to 1.

@@ -35,6 +35,8 @@ pub struct Word {
     pub role: Role,
     /// Position in the sentence: words that follow each other make a phrase.
     pub at: usize,
+    /// First letters of words that follow each other: `vm` for a virtual machine. Counts only where it occurs.
+    pub initials: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -94,7 +96,8 @@ impl Meaning {
             Some((at, wanted)) => (wanted, Some(at)),
             None => (Wanted::Read, None),
         };
-        let roles = roles(&tokens, verb_at.map_or(start, |at| at + usize::from(wanted != Wanted::Read)));
+        let from = verb_at.map_or(start, |at| at + usize::from(wanted != Wanted::Read));
+        let roles = roles(&tokens, from, wanted == Wanted::Read);
         let mut words: Vec<Word> = Vec::new();
         for (at, token) in tokens.iter().enumerate().skip(start) {
             // `all female students`: the word is a value.
@@ -111,9 +114,10 @@ impl Meaning {
                 // What rows are found by says more than where else it was said.
                 Some(known) if role == Role::Key && known.role != Role::Key => known.role = role,
                 Some(_) => {}
-                None => words.push(Word { text: token.clone(), role, at }),
+                None => words.push(Word { text: token.clone(), role, at, initials: false }),
             }
         }
+        words.extend(initials(&words, &tokens));
         let keyed = words.iter().any(|word| word.role == Role::Key);
         let own = !keyed && has(OWN) && (actor.is_some() || has(&["my", "own", "mine", "i"]))
             || !keyed && actor.as_deref() == Some("caller");
@@ -125,7 +129,9 @@ impl Meaning {
             actor,
             keyed,
             named: named(&tokens),
-            placed: tokens.windows(2).any(|pair| pair[1] == SLOT && ["in", "at", "from"].contains(&pair[0].as_str())),
+            placed: tokens
+                .windows(2)
+                .any(|pair| pair[1] == SLOT && ["in", "at", "from"].contains(&pair[0].as_str())),
             order: order(&tokens),
             single: has(SINGLE) || has(&["most"]) && has(&["recent", "recently"]),
             all: tokens.windows(2).any(|pair| {
@@ -140,8 +146,7 @@ impl Meaning {
         }
     }
 
-    pub fn with(&self, roles: &[Role]) -> impl Iterator<Item = (usize, &Word)> {
-        let roles = roles.to_vec();
+    pub fn with<'a>(&'a self, roles: &'a [Role]) -> impl Iterator<Item = (usize, &'a Word)> {
         self.words.iter().enumerate().filter(move |(_, word)| roles.contains(&word.role))
     }
 }
@@ -245,7 +250,7 @@ fn verb(tokens: &[String], start: usize) -> Option<(usize, Wanted)> {
     None
 }
 
-fn roles(tokens: &[String], start: usize) -> Vec<Role> {
+fn roles(tokens: &[String], start: usize, read: bool) -> Vec<Role> {
     let mut roles = vec![Role::Head; tokens.len()];
     let mut role = Role::Head;
     let mut seen = false;
@@ -266,14 +271,19 @@ fn roles(tokens: &[String], start: usize) -> Vec<Role> {
         {
             role = Role::Head;
         }
+        // `assigned to`, `owned by`: how rows are found, more than what is asked for.
+        let next = tokens.get(at + 1).map(String::as_str).unwrap_or_default();
+        let participle =
+            read && seen && token.len() > 4 && token.ends_with("ed") && ["to", "by", "with"].contains(&next);
         seen |= !is_stop(token) && EMPTY.binary_search(&token).is_err();
-        roles[at] = role;
+        roles[at] = if participle && role != Role::Order { Role::Key } else { role };
         // `with last name <value>`, `policy <value>`: the nearest words before a value find by it.
         if token == SLOT {
             for before in (start..at).rev().take(4) {
                 let word = tokens[before].as_str();
                 // `in the city of <value>` goes on, `founder of <value>` does not: a founder is asked for.
-                let goes_on = word == "of" && before + 1 == at && before > start && roles[before - 1] != Role::Head;
+                let goes_on =
+                    word == "of" && before + 1 == at && before > start && roles[before - 1] != Role::Head;
                 if (PARTING.contains(&word) || BY.contains(&word)) && !goes_on {
                     break;
                 }
@@ -286,11 +296,38 @@ fn roles(tokens: &[String], start: usize) -> Vec<Role> {
     roles
 }
 
+/// `vm` for `virtual machine`, `dob` for `date of birth`.
+fn initials(words: &[Word], tokens: &[String]) -> Vec<Word> {
+    let mut found: Vec<Word> = Vec::new();
+    for word in words {
+        for length in [2, 3] {
+            let Some(run) = tokens.get(word.at..word.at + length) else { continue };
+            let letters: Option<String> =
+                run.iter().map(|token| token.chars().next().filter(char::is_ascii_lowercase)).collect();
+            let content = |token: &&String| words.iter().any(|word| word.text == **token);
+            let Some(text) = letters.filter(|_| run.last().is_some_and(|last| content(&last))) else {
+                continue;
+            };
+            if !is_stop(&text)
+                && !words.iter().chain(&found).any(|other| other.text == text)
+                && text != "id"
+                && text != "no"
+            {
+                found.push(Word { text, role: word.role, at: word.at, initials: true });
+            }
+        }
+    }
+    found.truncate(GOAL_WORDS);
+    found
+}
+
 /// Whether the goal calls a row by what may be its name.
 fn named(tokens: &[String]) -> bool {
     let before = |at: usize| tokens[..at].iter().rev().find(|token| *token != SLOT).map(String::as_str);
     tokens.iter().enumerate().filter(|(_, token)| *token == SLOT).any(|(at, _)| {
-        before(at).is_some_and(|word| !["in", "on", "at", "all", "every", "than", "to", "from", "the", "with", "are"].contains(&word))
+        before(at).is_some_and(|word| {
+            !["in", "on", "at", "all", "every", "than", "to", "from", "the", "with", "are"].contains(&word)
+        })
     }) || tokens.windows(3).any(|three| three[0] == "the" && three[1] == SLOT && three[2] != SLOT)
         || tokens.iter().any(|token| token == "named" || token == "called")
 }
@@ -340,7 +377,8 @@ mod tests {
     use super::*;
 
     fn with(text: &str, role: Role) -> Vec<String> {
-        Meaning::read(text).with(&[role]).map(|(_, word)| word.text.clone()).collect()
+        let meaning = Meaning::read(text);
+        meaning.with(&[role]).filter(|(_, word)| !word.initials).map(|(_, word)| word.text.clone()).collect()
     }
 
     #[test]

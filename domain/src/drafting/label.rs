@@ -186,14 +186,19 @@ pub fn is_name(words: &[String], object: &[String]) -> bool {
     words.last().is_some_and(|last| {
         ["name", "title", "fname", "firstname", "fullname", "forename"].contains(&last.as_str())
             || last.len() <= 6 && last.ends_with("name")
-    }) && words[..words.len() - 1]
-        .iter()
-        .all(|word| object.contains(word) || plain.contains(&word.as_str()) || object.iter().any(|own| own.starts_with(word.as_str())))
+    }) && words[..words.len() - 1].iter().all(|word| {
+        object.contains(word)
+            || plain.contains(&word.as_str())
+            || object.iter().any(|own| own.starts_with(word.as_str()))
+    })
 }
 
 /// A column that `in <value>` and `from <value>` mean, when the goal says no more.
 pub fn is_place(words: &[String]) -> bool {
-    any(words, &["city", "town", "location", "country", "state", "year", "county", "region", "place", "origin"])
+    any(
+        words,
+        &["city", "town", "location", "country", "state", "year", "county", "region", "place", "origin"],
+    )
 }
 
 pub fn is_moment(field: &Field) -> bool {

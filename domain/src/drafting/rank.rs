@@ -17,6 +17,9 @@ pub struct Ranked {
     at: usize,
     /// From 0 to 1.
     pub score: f32,
+    /// From 0 to 1: how far it is ahead of the others, and how much of the goal it explains.
+    pub confidence: f32,
+    weight: f32,
     pub features: [f32; FEATURES],
     /// How much of what the goal says this object explains, from 0 to 1.
     pub explained: f32,
@@ -39,19 +42,24 @@ pub const FEATURES: usize = 22;
 
 /// Fitted by pairwise logistic regression on goals with a known table: docs/auto.md.
 const WEIGHTS: [f32; FEATURES] = [
-    6.0, 6.0, 3.0, // head, tail and key words in the name
-    3.0, 2.0, 2.0, // the same in columns
-    1.0, // comments
-    1.0, 1.0, // neighbours: head, tail and key
-    3.0, // how much of the name is said
-    1.0, 1.0, // the name's last word is a head word, a tail word
-    1.5, // an indexed column is what rows are found by
-    1.0, // a column is what is asked for
-    -0.5, -1.5, -0.3, // link table, kept for upkeep, view
-    0.1, 0.1, 0.05, // rows, what refers to it, columns
-    0.5,  // can do what is wanted
-    0.5,  // all of the name is said
+    6.33, 6.02, 3.35, // head, tail and key words in the name
+    3.92, 2.74, 2.57, // the same in columns
+    1.05, // comments
+    1.03, 1.2,  // neighbours: head, tail and key
+    3.03, // how much of the name is said
+    0.69, 0.18, // the name's last word is a head word, a tail word
+    2.2,  // an indexed column is what rows are found by
+    2.16, // a column is what is asked for
+    -0.23, -1.76, -0.35, // link table, kept for upkeep, view
+    0.25, -0.01, 0.54,  // rows, what refers to it, columns
+    0.78,  // can do what is wanted
+    -0.18, // nearly all of the name is said
 ];
+
+/// The weight at which an object is as likely right as wrong.
+const MIDDLE: f32 = 6.0;
+/// How soon a lead over other objects makes sure.
+const TEMPERATURE: f32 = 1.5;
 
 /// Words of names that are kept beside the real thing.
 const ASIDE: &[&str] = &[
@@ -141,8 +149,15 @@ pub fn rank(index: &Index, meaning: &Meaning) -> Vec<Ranked> {
     let mut rarity = Vec::with_capacity(count);
     for (at, word) in meaning.words.iter().enumerate() {
         let mut here: HashMap<u32, Found> = HashMap::new();
+        if word.initials && !index.holds(&word.text) {
+            rarity.push(0.0);
+            continue;
+        }
         index.occurrences(&word.text, |occurrence| {
             let one = here.entry(occurrence.object).or_default();
+            if word.initials && occurrence.how != How::Same {
+                return;
+            }
             let weight = occurrence.how.weight();
             let best = match (occurrence.named, occurrence.field) {
                 (true, None) => &mut one.name,
@@ -176,7 +191,13 @@ pub fn rank(index: &Index, meaning: &Meaning) -> Vec<Ranked> {
         .into_iter()
         .map(|(_, at)| judge(catalog, meaning, &mut matcher, at as usize, &found[&at]))
         .collect();
-    ranked.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
+    ranked.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.at.cmp(&b.at)));
+    let best = ranked.first().map_or(0.0, |first| first.weight);
+    let ahead = |ranked: &Ranked| ((ranked.weight - best) / TEMPERATURE).exp();
+    let all: f32 = ranked.iter().map(ahead).sum();
+    for ranked in &mut ranked {
+        ranked.confidence = (ahead(ranked) / all).sqrt() * (0.3 + 0.7 * ranked.explained.min(1.0));
+    }
     ranked
 }
 
@@ -263,22 +284,18 @@ fn judge(catalog: &Catalog, meaning: &Meaning, matcher: &mut Matcher, at: usize,
     features[17] = (object.row_estimate.unwrap_or(0) as f32).ln_1p().min(12.0) / 4.0;
     let referring = object.relationships.iter().filter(|edge| edge.kind == RelationshipKind::HasMany).count();
     features[18] = (referring as f32).ln_1p();
-    features[19] = (object.fields.len() as f32).ln_1p();
+    // Beyond thirty columns more of them say nothing.
+    features[19] = (object.fields.len().min(30) as f32).ln_1p();
     features[20] = f32::from(object.actions().contains(&match meaning.wanted {
         Wanted::Read | Wanted::Removal => Action::Read,
         Wanted::Insert => Action::Insert,
         Wanted::Update => Action::Update,
     }));
     features[21] = f32::from(features[9] > 0.7);
-    let score: f32 = features.iter().zip(WEIGHTS).map(|(feature, weight)| feature * weight).sum();
-    Ranked {
-        at,
-        score: 1.0 / (1.0 + (4.0 - score).exp()),
-        features,
-        explained,
-        rarity: rarity.to_vec(),
-        named,
-    }
+    let weight: f32 = features.iter().zip(WEIGHTS).map(|(feature, weight)| feature * weight).sum();
+    let score = 1.0 / (1.0 + (MIDDLE - weight).exp());
+    let rarity = rarity.to_vec();
+    Ranked { at, score, confidence: 0.0, weight, features, explained, rarity, named }
 }
 
 /// A beginning such as `tbl` or `act` that so many names share that it says nothing.

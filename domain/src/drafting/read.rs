@@ -78,9 +78,12 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning, ranked: &Ranked) -> O
     let words = |roles: &[Role]| meaning.with(roles).map(|(at, _)| at).collect::<Vec<usize>>();
     let (key, tail) = (words(&[Role::Key]), words(&[Role::Tail]));
     let every: Vec<usize> = (0..meaning.words.len()).collect();
-    let head = words(&[Role::Head]);
+    // What names the table is no reason against a column that repeats it, such as `track_id`.
+    let mut head = words(&[Role::Head]);
+    head.retain(|word| ranked.named[*word] < 0.75);
     // `track <value>`: the word before the value names the table, so the value is its name.
-    let by_name = meaning.named && key.iter().all(|word| ranked.named[*word] >= 0.75 || meaning.words[*word].text == "name");
+    let by_name = meaning.named
+        && key.iter().all(|word| ranked.named[*word] >= 0.75 || meaning.words[*word].text == "name");
     let mut best: Option<(f32, usize)> = None;
     for (at, field, column) in subject.fields().filter(|(_, field, _)| label::is_filter(field)) {
         if label::is_secret(&column.words) {
@@ -92,10 +95,18 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning, ranked: &Ranked) -> O
         }
         let target = label::target_of(subject.object, field);
         let parent = target.is_some_and(|target| target != subject.object.name);
+        let owner = target.is_some_and(|target| label::is_party(&words_of(target)));
+        score += if meaning.own && parent && owner { 1.0 } else { 0.0 };
         score += if parent { 1.2 } else { 0.8 } * column.fits(&tail, subject.rarity);
+        if parent && key.is_empty() && tail.is_empty() {
+            score += column.fits(&head, subject.rarity) + 0.6 * column.said(&head);
+        }
         score += 0.25 * column.said(&every) - if key.is_empty() { 0.6 } else { 0.2 } * column.said(&head);
         score += usual(subject, field, column, parent);
-        if by_name && label::is_name(&column.words, &subject.words) && field.shape.field_type == FieldType::String {
+        if by_name
+            && label::is_name(&column.words, &subject.words)
+            && field.shape.field_type == FieldType::String
+        {
             score += 2.5;
         }
         if meaning.placed && key.is_empty() && label::is_place(&column.words) {
@@ -115,6 +126,12 @@ pub(super) fn filter(subject: &Subject, meaning: &Meaning, ranked: &Ranked) -> O
         format!("The goal does not say what finds the rows; `{}` is indexed and usually known.", field.name)
     };
     Some((at, why))
+}
+
+fn words_of(name: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    crate::search::words(name, |word| words.push(word));
+    words
 }
 
 /// What people usually know, when the goal does not say.
@@ -165,7 +182,7 @@ fn by(subject: &Subject, meaning: &Meaning, ranked: &Ranked, at: usize, why: Str
             spoken(&input.param),
             leaves.join(", ")
         ),
-        confidence: ranked.score,
+        confidence: ranked.confidence,
         rationale,
         request: Request {
             operation: format!("{}.{}", subject.object.name, Action::Read.as_str()),
@@ -234,7 +251,7 @@ fn through_the_caller(
                 spoken(&subject.object.name),
                 names.join(", ")
             ),
-            confidence: ranked.score,
+            confidence: ranked.confidence,
             rationale,
             request: Request {
                 operation: format!("{}.{}", parent.name, Action::Read.as_str()),
@@ -393,7 +410,6 @@ impl Leaves {
 fn outputs(subject: &Subject, meaning: &Meaning, filter: usize, leaves: &mut Leaves) {
     let allowed = |field: &Field, column: &Column| {
         !label::is_secret(&column.words) && !matches!(field.shape.field_type, FieldType::Other)
-            || label::is_secret(&column.words) && false && field.nullable
     };
     if meaning.all {
         for (_, field, column) in subject.fields() {
@@ -424,14 +440,13 @@ fn outputs(subject: &Subject, meaning: &Meaning, filter: usize, leaves: &mut Lea
                     .iter()
                     .map(|word| {
                         let head = if meaning.words[*word].role == Role::Head { 1.0 } else { 0.55 };
-                        head * column.likeness(*word)
+                        head * column.clear(*word)
                     })
                     .sum();
                 (gain * column.said(&asked), at)
             })
             .max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(&a.1)));
-        let Some((gain, at)) = best.filter(|(gain, _)| *gain >= 0.3) else { break };
-        let _ = gain;
+        let Some((_, at)) = best.filter(|(gain, _)| *gain >= 0.3) else { break };
         leaves.own(&subject.object.fields[at].name);
         open.retain(|word| subject.columns[at].likeness(*word) < 0.6);
     }
@@ -488,8 +503,7 @@ fn hops(subject: &Subject, meaning: &Meaning, ranked: &Ranked, leaves: &mut Leav
             continue;
         }
         let label = target.fields.iter().find(|field| {
-            let mut words = Vec::new();
-            crate::search::words(&field.name, |word| words.push(word));
+            let words = words_of(&field.name);
             label::names_row(&words, field)
                 && words.last().is_some_and(|word| word.ends_with("name") || word == "title")
         });

@@ -89,7 +89,7 @@ pub(super) fn insert(index: &Index, meaning: &Meaning, ranked: &Ranked) -> Vec<P
     vec![Proposal {
         tool_name: tool_name("add", &object.table, None),
         description: format!("Adds one of {}, with {}.", spoken(&object.name), names.join(", ")),
-        confidence: ranked.score,
+        confidence: ranked.confidence,
         rationale,
         request: Request {
             operation: format!("{}.{}", object.name, Action::Insert.as_str()),
@@ -133,7 +133,7 @@ pub(super) fn update(index: &Index, meaning: &Meaning, ranked: &Ranked) -> Vec<P
             spoken(&object.name),
             spoken(&key_param)
         ),
-        confidence: ranked.score,
+        confidence: ranked.confidence,
         rationale,
         request: Request {
             operation: format!("{}.{}", object.name, Action::Update.as_str()),
@@ -202,7 +202,7 @@ fn changes(subject: &Subject, meaning: &Meaning, ranked: &Ranked, key: usize) ->
                         .map(|word| {
                             // What names the table is no column of it, unless nothing else is.
                             let named = if ranked.named[*word] >= 0.75 { 0.5 } else { 1.0 };
-                            named * column.likeness(*word)
+                            named * column.clear(*word)
                         })
                         .sum();
                     (gain * column.said(&asked), at)

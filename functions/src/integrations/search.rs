@@ -4,7 +4,7 @@ use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
-use domain::search::Hit;
+use domain::search::{Hit, Why};
 use events::skill::FieldType;
 use http::Method;
 use schemars::JsonSchema;
@@ -25,6 +25,8 @@ pub struct HitItem {
     score: f32,
     /// What a projection or an input names it by.
     path: Vec<String>,
+    /// Which words of the question were found, as which words of the schema, how and where.
+    why: Vec<Why>,
 }
 
 impl From<Hit> for HitItem {
@@ -36,6 +38,7 @@ impl From<Hit> for HitItem {
             comment: hit.comment,
             score: hit.score,
             path: hit.path,
+            why: hit.why,
         }
     }
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tests::engines::Engine;
 use tests::http::{Answer, Http};
+use tests::schemas;
 use tests::site::{Site, all_scopes};
 
 /// Skills of one agent: as many as a busy agent has, and a publication stays a small commit.
@@ -35,9 +36,8 @@ pub struct Evaluation {
 /// One sentence, when it did not come as far as the calls.
 pub async fn evaluate(site: &Site, engine: &Engine, name: &str, file: &Path) -> Result<Evaluation, String> {
     let began = Instant::now();
-    let database: String =
-        name.chars().map(|char| if char.is_ascii_alphanumeric() { char } else { '_' }).collect();
-    load(engine, &database, file)?;
+    let database = schemas::database_name(name);
+    schemas::load(engine, &database, file)?;
     let counted = counted(engine, &database)?;
     let http = site.http_as(&format!("{}-{name}", engine.kind), &all_scopes()).await;
     connect(&http, engine, &database).await?;
@@ -75,37 +75,6 @@ pub async fn evaluate(site: &Site, engine: &Engine, name: &str, file: &Path) -> 
     }
     evaluation.whole = began.elapsed();
     Ok(evaluation)
-}
-
-/// A script that makes a database of its own, and enters it, is loaded into ours.
-fn load(engine: &Engine, database: &str, file: &Path) -> Result<(), String> {
-    let script = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let enters = |line: &str| {
-        let line = line.trim_start().to_ascii_lowercase();
-        ["drop database", "create database", "use ", "\\c ", "\\connect "]
-            .iter()
-            .any(|word| line.starts_with(word))
-    };
-    let script: Vec<&str> = script.lines().filter(|line| !enters(line)).collect();
-    let (home, create, before) = match engine.kind {
-        IntegrationKind::Postgres => (
-            "postgres",
-            format!("CREATE DATABASE \"{database}\""),
-            "CREATE EXTENSION IF NOT EXISTS \"uuid-ossp\";",
-        ),
-        IntegrationKind::Mysql => (
-            "mysql",
-            format!("CREATE DATABASE `{database}` CHARACTER SET utf8mb4"),
-            "SET foreign_key_checks = 0;",
-        ),
-    };
-    let said = |message: String| {
-        let error = message.lines().find(|line| line.to_ascii_lowercase().contains("error"));
-        format!("cannot be loaded: {}", error.unwrap_or(&message))
-    };
-    engine.try_admin_sql(home, &create).map_err(said)?;
-    engine.try_admin_sql(database, &format!("{before}\n{}", script.join("\n"))).map_err(said)?;
-    Ok(())
 }
 
 /// The same four as in [`Evaluation::found`].

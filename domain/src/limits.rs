@@ -154,12 +154,35 @@ pub const WEBHOOK_RETRY_MAX: Duration = Duration::from_secs(3600);
 pub const WEBHOOK_GIVE_UP: Duration = Duration::from_secs(24 * 3600);
 /// One attempt, from the dial to the answer's head: what Standard Webhooks advises.
 pub const WEBHOOK_TIMEOUT: Duration = Duration::from_secs(15);
+/// Bytes of a receiver's answer that are read, so that it may finish writing it: one that is not read to the end may
+/// take the delivery for failed. Nothing of it is kept.
+pub const WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
 /// How long the secret before signs too, after a rotation.
 pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 /// Attempts that a subscription's log of deliveries keeps.
 pub const WEBHOOK_ATTEMPTS_KEPT: usize = 1000;
 /// Where attempts expire by themselves.
 pub const WEBHOOK_ATTEMPT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Bytes of a goal for which a binding is proposed: pages of it, and no document.
+pub const GOAL_BYTES: usize = 10 * 1024;
+/// All that an assistant is asked for one goal, with its repairs. The gateway cuts at 29 s, and then the draft is still
+/// to be saved.
+pub const ASSISTANT_DEADLINE: Duration = Duration::from_secs(20);
+/// How often an assistant may mend a proposal that the checks refuse: who does not see it the second time never does.
+pub const ASSISTANT_REPAIRS: usize = 2;
+/// Goals of one organization that one process has an assistant think about at once; it costs the operator money.
+pub const ASSISTANT_AT_ONCE: usize = 4;
+/// Columns that an assistant is shown of each object. Services take 1,000 names in the schema of an answer, and
+/// 15,000 characters in one list of them.
+pub const ASSISTANT_COLUMNS: usize = 40;
+/// Characters of a comment that an assistant is shown, and of its reason that a person is.
+pub const ASSISTANT_TEXT_CHARS: usize = 300;
+/// Values of an enumeration that an assistant is shown.
+pub const ASSISTANT_ENUM_VALUES: usize = 30;
+/// Bytes of an assistant's answer: a binding has one or two thousand.
+pub const ASSISTANT_ANSWER_BYTES: usize = 256 * 1024;
+/// Tokens of an assistant's answer, where a service has to be told.
+pub const ASSISTANT_ANSWER_TOKENS: u32 = 4096;
 /// Characters of a goal that are read, and words of it that count: a goal is a sentence.
 pub const GOAL_CHARS_READ: usize = 2000;
 pub const GOAL_WORDS: usize = 32;

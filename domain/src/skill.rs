@@ -4,6 +4,7 @@ use crate::catalog::{Catalog, drift};
 use crate::limits::SKILLS_MAX;
 use crate::organization::{Decision, Organization};
 use crate::refusal::Refusal;
+use crate::statement::{SLUG_MAX, slug};
 use events::integration::{QuarantineCause, QuarantinedSkill, SkillsQuarantined};
 use events::skill::{
     BindingDrafted, BindingRevised, Definition, SkillDisabled, SkillEnabled, SkillRemoved, Statement,
@@ -143,6 +144,21 @@ impl Organization {
     fn tool_is_free(&self, agent: &AgentId, tool: &str, except: Option<&SkillId>) -> Result<(), Refusal> {
         let taken = self.skills_of(agent).any(|(id, skill)| Some(id) != except && skill.draft().tool == tool);
         if taken { Err(Refusal::ToolNameTaken { tool: tool.to_owned() }) } else { Ok(()) }
+    }
+
+    /// A tool name that no skill of the agent has: this one, or else with the first number behind it that is free.
+    pub fn free_tool_name(&self, agent: &AgentId, wanted: &str) -> String {
+        let Some(tool) = slug(wanted).filter(|tool| self.tool_is_free(agent, tool, None).is_err()) else {
+            return wanted.to_owned();
+        };
+        let numbered = |number: usize| {
+            let number = format!("_{number}");
+            format!("{}{number}", &tool[..tool.len().min(SLUG_MAX - number.len())])
+        };
+        let mut names = (2..).map(numbered);
+        names
+            .find(|name| self.tool_is_free(agent, name, None).is_ok())
+            .expect("skills are fewer than numbers")
     }
 }
 

@@ -18,7 +18,7 @@ mod tests;
 
 pub use effects::side_effects;
 pub use render::hash;
-pub use request::{CALLER_PARAMETERS, Request, RequestInput, slug};
+pub use request::{CALLER_PARAMETERS, Request, RequestInput, SLUG_MAX, slug};
 pub use tool::{allowed_fields, parameters_schema, required_params};
 
 use crate::FieldError;

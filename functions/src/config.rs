@@ -1,5 +1,10 @@
 //! Configuration: every environment variable by name, unit, default and reason; read once, checked at once.
 
+mod assistant;
+
+pub use assistant::{AssistantConfig, Provider};
+
+use infra::secret::Secret;
 use ipnet::IpNet;
 use std::time::Duration;
 use tracing_subscriber::filter::Targets;
@@ -67,6 +72,33 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "milliseconds of failing after which a webhook's subscription is parked until somebody resumes it",
     },
     Variable {
+        name: "BINDERY_ASSISTANT",
+        default: "embedded",
+        meaning: "who proposes bindings for goals: embedded, which needs no service; openai, for any service that \
+                  speaks OpenAI's chat completions with structured output; or bedrock",
+    },
+    Variable {
+        name: "BINDERY_ASSISTANT_URL",
+        default: "https://api.openai.com/v1, or Bedrock's address in the region of AWS",
+        meaning: "what the paths of the assistant's service stand below; it may be in a private network, and only \
+                  there without TLS",
+    },
+    Variable {
+        name: "BINDERY_ASSISTANT_MODEL",
+        default: "none, which only embedded takes",
+        meaning: "the model that is asked; for bedrock a model's id, or the id or ARN of an inference profile",
+    },
+    Variable {
+        name: "BINDERY_ASSISTANT_KEY",
+        default: "none",
+        meaning: "the key of a service of openai's kind; functions on AWS read theirs from Secrets Manager",
+    },
+    Variable {
+        name: "BINDERY_ASSISTANT_TIMEOUT_MS",
+        default: "20000",
+        meaning: "milliseconds after which a goal is not left to the assistant any longer, at most 20000",
+    },
+    Variable {
         name: "BINDERY_LOG",
         default: "info",
         meaning: "what is logged, as a comma list such as warn,functions=debug; log lines never hold values of \
@@ -108,6 +140,11 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
         meaning: "what the names of the deployment's secrets begin with, before a slash",
     },
     Variable {
+        name: "BINDERY_ASSISTANT_KEY_SECRET",
+        default: "none",
+        meaning: "ARN of the secret whose text is the key of the assistant's service",
+    },
+    Variable {
         name: "BINDERY_HEAD_TRUSTED_MS",
         default: "60000",
         meaning: "milliseconds for which reads go on, after the log's head was last confirmed, when the log cannot be \
@@ -122,8 +159,8 @@ pub const DEPLOYMENT_VARIABLES: &[Variable] = &[
     },
 ];
 
-/// Checked configuration.
-#[derive(Clone, Debug)]
+/// Checked configuration. No Debug: it may hold the key of an assistant's service.
+#[derive(Clone)]
 pub struct Config {
     pub allow_private_hosts: Vec<IpNet>,
     /// Without a slash at the end.
@@ -136,6 +173,8 @@ pub struct Config {
     pub webhook_retry_base: Duration,
     pub webhook_timeout: Duration,
     pub webhook_give_up: Duration,
+    pub assistant: AssistantConfig,
+    pub assistant_key: Option<Secret>,
     pub log: Targets,
 }
 
@@ -190,6 +229,7 @@ impl Config {
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
+        let assistant = AssistantConfig::from_lookup(&lookup, &mut wrong);
         let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
         // A space would be part of a name.
         let log = log.replace(' ', "").parse::<Targets>().unwrap_or_else(|error| {
@@ -210,6 +250,8 @@ impl Config {
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
             webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
+            assistant,
+            assistant_key: lookup("BINDERY_ASSISTANT_KEY").map(Secret::new),
             log,
         })
     }
@@ -235,20 +277,20 @@ mod tests {
             "BINDERY_LOG" => Some("functions=loud".to_owned()),
             _ => None,
         };
-        let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
+        let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").err().expect("much is wrong");
         assert_eq!(wrong.len(), 5, "{wrong:?}");
     }
 
     #[test]
     fn an_empty_environment_opens_nothing_private() {
-        let config = Config::from_lookup(|_| None, "http://127.0.0.1:8480").unwrap();
+        let config = Config::from_lookup(|_| None, "http://127.0.0.1:8480").expect("defaults are valid");
         assert!(config.allow_private_hosts.is_empty());
     }
 
     #[test]
     fn a_log_filter_names_levels_by_target_with_or_without_spaces() {
         let lookup = |name: &str| (name == "BINDERY_LOG").then(|| "warn, functions=debug".to_owned());
-        let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap().log;
+        let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").expect("a valid filter").log;
         assert!(log.would_enable("functions::router", &tracing::Level::DEBUG));
         assert!(!log.would_enable("infra::databases", &tracing::Level::INFO));
     }

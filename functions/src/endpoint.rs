@@ -168,6 +168,8 @@ pub enum Grant {
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
     Dial,
+    /// Ask the operator's assistant, and read the key of its service.
+    AskAssistant,
     /// Wrap the data keys of sealed credentials anew. What they seal stays closed.
     ReencryptCredentials,
     /// Write views and their checkpoints.
@@ -194,6 +196,7 @@ impl Grant {
         Grant::WriteNames,
         Grant::SignCheckpoints,
         Grant::Dial,
+        Grant::AskAssistant,
         Grant::ReencryptCredentials,
         Grant::Project,
         Grant::SeeAllOrganizations,

@@ -26,6 +26,7 @@ pub static ALL: &[&Endpoint] = &[
     &agents::report::ENDPOINT,
     &agents::rollback::ENDPOINT,
     &skills::bind::ENDPOINT,
+    &skills::auto::ENDPOINT,
     &skills::list::ENDPOINT,
     &skills::get::ENDPOINT,
     &skills::patch::ENDPOINT,

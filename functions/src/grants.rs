@@ -9,6 +9,7 @@ use crate::problem::Problem;
 use crate::services::{Ports, Services};
 use async_trait::async_trait;
 use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
+use infra::assistants::{Assistant, AssistantError, Brief};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
@@ -18,8 +19,9 @@ use infra::storage::{
     DiscoveryJob, EventLog, PastStates, StoreError, Stored, Verified, Voided,
 };
 use jiff::Timestamp;
+use serde_json::Value;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use zeroize::Zeroizing;
 
 /// A port and what may be done through it.
@@ -56,6 +58,10 @@ impl Ports {
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
+            assistant: self
+                .assistant
+                .clone()
+                .map(|port| Arc::new(Granted { port, function, grants }) as Arc<dyn Assistant>),
         }
     }
 }
@@ -399,6 +405,21 @@ impl Discoveries for Granted<dyn Discoveries> {
         id: &str,
     ) -> Result<Option<DiscoveryJob>, Problem> {
         self.to(Grant::Discoveries).look(organization, kind, id).await
+    }
+}
+
+#[async_trait]
+impl Assistant for Granted<dyn Assistant> {
+    fn provider(&self) -> &'static str {
+        self.port.provider()
+    }
+
+    fn model(&self) -> &str {
+        self.port.model()
+    }
+
+    async fn propose(&self, brief: &Brief, deadline: Instant) -> Result<Value, AssistantError> {
+        self.to(Grant::AskAssistant).propose(brief, deadline).await
     }
 }
 

@@ -112,6 +112,9 @@ codes! {
     BindingInvalid = "binding_invalid", 422, "The binding does not fit the schema",
         "Several things are wrong with it, of different kinds.",
         "Mend every field listed in errors.";
+    NoBindingFound = "no_binding_found", 422, "No table serves this goal",
+        "Nothing in the schema, as far as the scoping leaves it, can do what the goal asks.",
+        "Name what is in the database, such as one of nearest; or bind a query by hand.";
     ConnectionFailed = "connection_failed", 422, "The database could not be used",
         "A check of the connection failed; nothing was stored.",
         "Read the failed check in checks, mend it, and connect again.";

@@ -4,6 +4,7 @@
 //! function may do is what stands there, and nothing that a tool adds.
 
 mod alarms;
+mod assistants;
 mod data;
 mod feed;
 mod functions;

@@ -7,8 +7,9 @@ use crate::rate::Rates;
 use crate::subscriptions::deliverer::Deliverer;
 use domain::catalog::Catalog;
 use domain::integration::Discovery;
-use domain::limits::{MANAGEMENT_CONNECTIONS, STREAMS_MAX};
+use domain::limits::{ASSISTANT_AT_ONCE, MANAGEMENT_CONNECTIONS, STREAMS_MAX};
 use events::{IntegrationKind, KeyId, OrganizationId, Seq};
+use infra::assistants::Assistant;
 use infra::databases::dial::Dialer;
 use infra::databases::driver::Drivers;
 use infra::databases::guard::Guard;
@@ -42,6 +43,8 @@ pub struct Ports {
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
+    /// None where bindings are proposed without a service.
+    pub assistant: Option<Arc<dyn Assistant>>,
 }
 
 /// The service's own keys.
@@ -71,6 +74,9 @@ pub struct Services {
     pub pools: Arc<Pools>,
     pub rates: Rates,
     pub discoveries: Arc<dyn Discoveries>,
+    pub assistant: Option<Arc<dyn Assistant>>,
+    /// Goals that the assistant thinks about.
+    pub assists: Keyed<OrganizationId>,
     pub visible: crate::integrations::visible::Views,
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
@@ -161,6 +167,8 @@ impl Services {
             pools: Arc::new(Pools::new(drivers)),
             rates: Rates::new(config.rate_per_key, config.rate_per_organization),
             discoveries: ports.discoveries,
+            assistant: ports.assistant,
+            assists: Keyed::new(ASSISTANT_AT_ONCE),
             visible: Default::default(),
             tasks: Default::default(),
             stopping: Default::default(),

@@ -1,13 +1,16 @@
 //! Skills: bound, reviewed, tested, called.
 
 pub mod answers;
+pub mod auto;
 pub mod bind;
+pub mod binding;
 pub mod call;
 pub mod execute;
 pub mod get;
 pub mod list;
 pub mod outcome;
 pub mod patch;
+pub mod plan;
 pub mod remove;
 pub mod repeats;
 pub mod run;

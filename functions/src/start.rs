@@ -1,5 +1,7 @@
 //! Puts the services of a process together.
 
+#[cfg(any(test, feature = "aws", feature = "embedded"))]
+mod assistants;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(any(test, feature = "embedded"))]

@@ -1,5 +1,6 @@
 //! The outside world, in parts that do not know each other.
 
+pub mod assistants;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(all(test, feature = "aws"))]
@@ -10,6 +11,7 @@ pub mod databases;
 mod derive;
 #[cfg(all(feature = "aws", any(test, feature = "conformance")))]
 pub mod emulators;
+pub mod outgoing;
 pub mod peppers;
 pub mod sealing;
 pub mod secret;
@@ -17,4 +19,3 @@ pub mod secret;
 pub mod service_keys;
 pub mod signing;
 pub mod storage;
-pub mod webhooks;

@@ -19,7 +19,8 @@ impl Site {
     /// A server on which each endpoint is a function of its own: its grants, its pools, its memory of schemas.
     pub async fn start_granted(variables: &[(&str, &str)]) -> Self {
         Self::start_routed(variables, |embedded: &Embedded, services: &Arc<Services>| {
-            let (ports, config) = (embedded.ports(), services.config.clone());
+            let config = services.config.clone();
+            let ports = Ports { assistant: services.assistant.clone(), ..embedded.ports() };
             let granted = |ports: &Ports, name, grants| {
                 Arc::new(Services::granted(config.clone(), ports, embedded.keys(), name, grants))
             };

@@ -16,6 +16,8 @@ pub mod story;
 mod audit;
 #[cfg(test)]
 mod authorization;
+#[cfg(test)]
+mod auto;
 #[cfg(all(test, feature = "aws"))]
 mod bus;
 #[cfg(test)]

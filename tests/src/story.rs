@@ -202,6 +202,23 @@ impl Story<'_> {
         text(&skill["id"])
     }
 
+    async fn propose(&self, agent: &str) {
+        self.teller.chapter(
+            "Or a goal in words: what comes passed the same checks, and is a disabled draft if saved",
+        );
+        let goal = json!({ "goal": "Let callers look up a patient by phone number", "save": false });
+        let path = format!("{}/auto", self.bindings(agent));
+        let proposed = self
+            .done("POST", &path, Some(goal), |data| {
+                let proposal = &data["proposal"];
+                let by = &proposal["inputs"][0]["arg"];
+                format!("{} by {by}, confidence {}", text(&proposal["operation"]), data["confidence"])
+            })
+            .await;
+        assert_eq!(proposed["proposal"]["operation"], "patients.read", "{proposed}");
+        assert_eq!(proposed["proposal"]["enabled"], false, "{proposed}");
+    }
+
     async fn bind(&self) -> String {
         self.teller
             .chapter("An agent, and what it may do: a read, an insert, an update; each a frozen statement");
@@ -249,6 +266,7 @@ impl Story<'_> {
             assert_eq!(skill["isEnabled"], false, "a write lands disabled: {skill}");
             writes.push(text(&skill["id"]));
         }
+        self.propose(&agent).await;
         self.teller.chapter("Everything that is wrong with a binding, at once");
         let wrong = json!({
             "toolName": "wrong",

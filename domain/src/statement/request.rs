@@ -86,7 +86,7 @@ impl From<&Binding> for Request {
 }
 
 /// Longest tool name in characters.
-const SLUG_MAX: usize = 40;
+pub const SLUG_MAX: usize = 40;
 
 /// A tool's name as models take it, `^[a-zA-Z][a-zA-Z0-9_-]{0,39}$`: a name that fits stays as it is, every other
 /// one becomes small letters with one `_` for whatever does not fit. `None` when nothing is left.

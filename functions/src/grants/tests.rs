@@ -3,6 +3,8 @@ use crate::clock;
 use crate::start::embedded::Embedded;
 use events::agent::AgentCreated;
 use events::{Actor, ActorKind, Event, RequestId, Subject, SubjectKind};
+use infra::assistants::key::Key;
+use infra::assistants::openai::OpenAi;
 use infra::storage::Expects;
 use infra::storage::deliveries::{Attempt, Cursor};
 use std::future::Future;
@@ -169,6 +171,11 @@ const USES: &[Use] = &[
     ("sign a checkpoint", &[Grant::SignCheckpoints], using!(ports, ports.signer.sign(b"a"))),
     ("know who signs", &[Grant::SignCheckpoints], using!(ports, ports.signer.public_key())),
     (
+        "ask an assistant",
+        &[Grant::AskAssistant],
+        using!(ports, ports.assistant.expect("there is one").propose(&brief(), Instant::now())),
+    ),
+    (
         "look at a discovery",
         &[Grant::Discoveries],
         using!(ports, ports.discoveries.look(&organization(), KIND, "dsc_1")),
@@ -177,7 +184,13 @@ const USES: &[Use] = &[
 
 async fn ports() -> (Ports, TempDir) {
     let folder = tempfile::tempdir().expect("a temporary folder");
-    (Embedded::open(folder.path()).await.expect("a data folder").ports(), folder)
+    let ports = Embedded::open(folder.path()).await.expect("a data folder").ports();
+    let assistant = OpenAi::new("http://127.0.0.1:1", "a-model".to_owned(), Key::None).expect("an address");
+    (Ports { assistant: Some(Arc::new(assistant)), ..ports }, folder)
+}
+
+fn brief() -> Brief {
+    Brief { instructions: "", question: String::new(), schema: Value::Null, refused: Vec::new() }
 }
 
 #[tokio::test]

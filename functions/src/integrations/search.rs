@@ -68,7 +68,8 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let kind = context.kind()?;
     let page = context.page()?;
     let view = context.services.visible(&context.caller.state, kind).await?;
-    let hits = view.search(context.query("q").unwrap_or_default().to_owned(), HITS).await?;
+    let words = context.query("q").unwrap_or_default().to_owned();
+    let hits = view.with_index(move |index| index.query(&words, HITS)).await?;
     let ranked = hits.into_iter().enumerate();
     let (items, pagination) = page.cut(ranked, |(rank, _)| format!("{rank:06}"));
     let items: Vec<HitItem> = items.into_iter().map(|(_, hit)| hit.into()).collect();

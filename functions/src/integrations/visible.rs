@@ -29,11 +29,14 @@ pub struct View {
 
 impl View {
     /// Off the threads that serve calls, like everything that goes through a whole large schema.
-    pub async fn search(self: Arc<Self>, words: String, limit: usize) -> Result<Vec<search::Hit>, Problem> {
-        let searched = tokio::task::spawn_blocking(move || {
-            self.index.get_or_init(|| search::Index::build(self.catalog.clone())).query(&words, limit)
+    pub async fn with_index<T: Send + 'static>(
+        self: Arc<Self>,
+        work: impl FnOnce(&search::Index) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let worked = tokio::task::spawn_blocking(move || {
+            work(self.index.get_or_init(|| search::Index::build(self.catalog.clone())))
         });
-        searched.await.map_err(|_| Problem::internal())
+        worked.await.map_err(|_| Problem::internal())
     }
 }
 

@@ -2,7 +2,9 @@
 
 use super::data::{ANSWERS_KEY, BUCKET, CHECKPOINTS_KEY, CREDENTIALS_KEY};
 use super::feed::EVENT_BUS;
-use super::{Resource, attribute, feed, gateway, join, none_unless, pascal, policies, reference, sub};
+use super::{
+    Resource, assistants, attribute, feed, gateway, join, none_unless, pascal, policies, reference, sub,
+};
 use crate::endpoint::{Endpoint, Function, Grant, Shape};
 use crate::reactions::Reaction;
 use serde_json::{Value, json};
@@ -61,15 +63,23 @@ impl Declared {
             "Role": attribute(&role(&id), "Arn"),
             "LoggingConfig": { "LogGroup": reference(&log_group(&id)) },
         });
+        let mut variables = json!({});
         if function.grants.contains(&Grant::Dial) {
             let network = json!({
                 "SubnetIds": reference("VpcSubnetIds"),
                 "SecurityGroupIds": reference("VpcSecurityGroupIds"),
             });
-            properties["Environment"] = json!({ "Variables": {
-                "BINDERY_WARM_ORGANIZATIONS": reference("WarmOrganizations"),
-            }});
+            variables["BINDERY_WARM_ORGANIZATIONS"] = reference("WarmOrganizations");
             properties["VpcConfig"] = none_unless(IN_VPC, network);
+        }
+        if function.grants.contains(&Grant::AskAssistant) {
+            variables["BINDERY_ASSISTANT"] = reference(assistants::PROVIDER);
+            variables["BINDERY_ASSISTANT_URL"] = reference(assistants::URL);
+            variables["BINDERY_ASSISTANT_MODEL"] = reference(assistants::MODEL);
+            variables["BINDERY_ASSISTANT_KEY_SECRET"] = reference(assistants::KEY_SECRET);
+        }
+        if variables != json!({}) {
+            properties["Environment"] = json!({ "Variables": variables });
         }
         Self { id, name, statements, properties }
     }

@@ -1,7 +1,7 @@
 //! What a deployment chooses, and what it is told.
 
 use super::functions::IN_VPC;
-use super::{alarms, feed, functions, gateway, policies, reference, sub};
+use super::{alarms, assistants, feed, functions, gateway, policies, reference, sub};
 use crate::endpoint::Shape;
 use crate::endpoints;
 use crate::reactions::{self, Trigger};
@@ -17,7 +17,7 @@ pub fn parameters() -> Value {
     architecture["AllowedValues"] = json!(["arm64", "x86_64"]);
     let mut retention = number("Days that log lines are kept", 30);
     retention["AllowedValues"] = json!([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731]);
-    json!({
+    let mut parameters = json!({
         "AllowPrivateHosts": text(
             "Comma list of address blocks (CIDR) that customers' databases may live in although they are private: \
              those of PrivateLink endpoints and of databases in the VPC. Empty refuses all.",
@@ -47,17 +47,25 @@ pub fn parameters() -> Value {
         ),
         "ThrottlingRate": number("Requests per second that the API lets through on each route", 2000),
         "ThrottlingBurst": number("Requests at once that the API lets through on each route", 1000),
-    })
+    });
+    for (name, parameter) in assistants::parameters() {
+        parameters[name] = parameter;
+    }
+    parameters
 }
 
 pub fn conditions() -> Value {
     let given = |value: Value| json!({ "Fn::Not": [{ "Fn::Equals": [value, ""] }] });
-    json!({
+    let mut conditions = json!({
         IN_VPC: given(json!({ "Fn::Join": ["", reference("VpcSubnetIds")] })),
         gateway::HAS_DOMAIN: given(reference("DomainName")),
         policies::HAS_FORMER_KEY: given(reference(policies::FORMER_KEY)),
         alarms::HAS_EMAIL: given(reference("AlarmEmail")),
-    })
+    });
+    for (name, condition) in assistants::conditions() {
+        conditions[name] = condition;
+    }
+    conditions
 }
 
 pub fn outputs() -> Value {

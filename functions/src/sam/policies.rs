@@ -130,6 +130,7 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             ),
             allow("KnowWhoSigns", &["kms:GetPublicKey"], attribute(CHECKPOINTS_KEY, "Arn")),
         ],
+        Grant::AskAssistant => super::assistants::may_ask(),
         Grant::Dial => vec![none_unless(
             super::functions::IN_VPC,
             // EC2 creates the interfaces in the function's name and knows no narrower resource for it.

@@ -1,6 +1,6 @@
 //! `PATCH /agents/{agentId}/skills/{skillId}`: the review.
 
-use super::bind::OrderByRequest;
+use super::binding::OrderByRequest;
 use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};

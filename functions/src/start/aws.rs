@@ -1,5 +1,6 @@
 //! On AWS: DynamoDB and S3, KMS, Secrets Manager, in one function's process.
 
+use super::assistants;
 use crate::clock;
 use crate::config::Config;
 use crate::endpoint::{Function, Grant};
@@ -8,6 +9,7 @@ use crate::services::{Ports, ServiceKeys, Services};
 use domain::limits::HEAD_TRUSTED;
 use events::OrganizationId;
 use futures_util::future::join_all;
+use infra::assistants::Assistant;
 use infra::aws::SdkConfig;
 use infra::bus::{Bus, EventBridge};
 use infra::databases::pool::PoolKey;
@@ -30,7 +32,7 @@ const WARMING: Duration = Duration::from_secs(5);
 const KEYS_REREAD: SignedDuration = SignedDuration::from_secs(1);
 
 /// Checked configuration of a deployment. [`Config::public_url`] is empty when each request is to tell it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Deployment {
     pub config: Config,
     pub names: Names,
@@ -41,6 +43,8 @@ pub struct Deployment {
     pub event_bus: String,
     /// What the names of its secrets begin with.
     pub secrets: String,
+    /// ARN of the secret that holds the key of the assistant's service.
+    pub assistant_secret: Option<String>,
     pub head_trusted: Duration,
     pub warm: Vec<OrganizationId>,
 }
@@ -83,6 +87,7 @@ impl Deployment {
                 HEAD_TRUSTED
             }
         };
+        let assistant_secret = lookup("BINDERY_ASSISTANT_KEY_SECRET").filter(|text| !text.trim().is_empty());
         let warm = lookup("BINDERY_WARM_ORGANIZATIONS").unwrap_or_default();
         let warm = warm.split(',').map(str::trim).filter(|name| !name.is_empty());
         let warm = warm.map(OrganizationId::from).collect();
@@ -91,7 +96,17 @@ impl Deployment {
                 if tells_url {
                     config.public_url.clear();
                 }
-                Ok(Self { config, names, keys, checkpoints_key, event_bus, secrets, head_trusted, warm })
+                Ok(Self {
+                    config,
+                    names,
+                    keys,
+                    checkpoints_key,
+                    event_bus,
+                    secrets,
+                    assistant_secret,
+                    head_trusted,
+                    warm,
+                })
             }
             Some(_) | None => Err(wrong),
         }
@@ -123,6 +138,7 @@ pub struct Opening {
     sdk: SdkConfig,
     store: Arc<DynamoStore>,
     sealer: Arc<KmsSealer>,
+    assistant: Option<Arc<dyn Assistant>>,
     opened: OnceCell<Arc<Aws>>,
     /// The last attempt that failed. Wall time: a monotonic clock may stand still while a function is frozen.
     failed: Mutex<Option<(Timestamp, ServiceKeysError)>>,
@@ -146,7 +162,13 @@ impl Opening {
         let sdk = infra::aws::load().await;
         let store = DynamoStore::open_trusting(&sdk, deployment.names.clone(), deployment.head_trusted);
         let sealer = Arc::new(KmsSealer::new(&sdk, deployment.keys.clone()));
+        let assistant = if function.grants.contains(&Grant::AskAssistant) {
+            assistants::of_a_function(&deployment.config, &sdk, deployment.assistant_secret.as_deref())?
+        } else {
+            None
+        };
         let opening = Self {
+            assistant,
             deployment,
             name,
             function,
@@ -214,6 +236,7 @@ impl Opening {
             sealer: sealer.clone(),
             signer: Arc::new(KmsSigner::new(&self.sdk, self.deployment.checkpoints_key.clone())),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),
+            assistant: self.assistant.clone(),
         };
         let config = self.deployment.config.clone();
         let services = Arc::new(Services::granted(config, &ports, keys, self.name, self.function.grants));
@@ -273,6 +296,7 @@ mod tests {
             "BINDERY_CHECKPOINTS_KEY" => "alias/bindery-dev-checkpoints",
             "BINDERY_EVENT_BUS" => "bindery-dev",
             "BINDERY_SECRETS" => "bindery-dev",
+            "BINDERY_ASSISTANT_KEY_SECRET" => "arn:aws:secretsmanager:eu-central-1:1:secret:assistant",
             "BINDERY_HEAD_TRUSTED_MS" => "2000",
             "BINDERY_WARM_ORGANIZATIONS" => "default, clinic,",
             _ => return None,
@@ -287,7 +311,7 @@ mod tests {
             "BINDERY_HEAD_TRUSTED_MS" => Some("60001".to_owned()),
             _ => None,
         };
-        let wrong = Deployment::from_lookup(lookup).unwrap_err();
+        let wrong = Deployment::from_lookup(lookup).err().expect("much is wrong");
         assert_eq!(wrong.len(), 9, "{wrong:?}");
         let required = DEPLOYMENT_VARIABLES.iter().filter(|variable| variable.default.is_empty());
         for variable in required {
@@ -305,6 +329,7 @@ mod tests {
         assert_eq!(deployment.checkpoints_key, "alias/bindery-dev-checkpoints");
         assert_eq!(deployment.event_bus, "bindery-dev");
         assert_eq!(deployment.secrets, "bindery-dev");
+        assert!(deployment.assistant_secret.is_some_and(|arn| arn.ends_with("secret:assistant")));
         assert_eq!(deployment.head_trusted, Duration::from_secs(2));
         assert_eq!(deployment.warm, [OrganizationId::from("default"), OrganizationId::from("clinic")]);
         assert!(DEPLOYMENT_VARIABLES.iter().all(|variable| complete(variable.name).is_some()));

@@ -1,5 +1,6 @@
 //! On one machine: SQLite and a key file in one data folder.
 
+use super::assistants;
 use crate::config::Config;
 use crate::integrations::discoveries::in_process::InProcess;
 use crate::services::{Ports, ServiceKeys, Services};
@@ -56,6 +57,7 @@ impl Embedded {
             sealer: self.sealer.clone(),
             signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),
+            assistant: None,
         }
     }
 
@@ -77,7 +79,8 @@ impl Embedded {
     /// # Errors
     /// When what an earlier process left behind cannot be settled.
     pub async fn services(&self, config: Config) -> Result<Arc<Services>, String> {
-        let services = self.read_only(config);
+        let ports = Ports { assistant: assistants::of_a_server(&config).await?, ..self.ports() };
+        let services = Arc::new(Services::new(config, ports, self.keys()));
         let settled = settle_abandoned(&services).await;
         if let Some(problem) = settled.failed.into_iter().next() {
             return Err(problem.detail);

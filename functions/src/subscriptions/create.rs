@@ -10,7 +10,7 @@ use domain::{FieldError, subscription};
 use events::Seq;
 use http::Method;
 use infra::databases::guard::Guard;
-use infra::webhooks::Target;
+use infra::outgoing::Target;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeSet;

@@ -7,12 +7,12 @@ use crate::problem::Problem;
 use crate::random;
 use crate::services::Services;
 use bytes::Bytes;
-use domain::limits::WEBHOOK_RETRY_MAX;
+use domain::limits::{WEBHOOK_ANSWER_BYTES, WEBHOOK_RETRY_MAX};
 use domain::subscription::{self, Subscription};
 use events::{Actor, ActorKind, OrganizationId, Recorded, Seq, SubscriptionId};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
+use infra::outgoing::Target;
 use infra::storage::deliveries::{Attempt, Cursor, Failing};
-use infra::webhooks::Target;
 use jiff::{SignedDuration, Timestamp};
 use std::time::Instant;
 
@@ -156,9 +156,9 @@ impl Services {
         let sent = match Target::parse(&subscription.url) {
             Ok(target) => {
                 let dialer = &self.pools.drivers().dialer;
-                let within = self.config.webhook_timeout;
-                let sent = target.post(dialer, headers, message.body.clone(), within).await;
-                sent.map_err(|error| error.to_string())
+                let (body, deadline) = (message.body.clone(), started + self.config.webhook_timeout);
+                let sent = target.post(dialer, headers, body, deadline, WEBHOOK_ANSWER_BYTES).await;
+                sent.map(|answer| answer.status).map_err(|error| error.to_string())
             }
             Err(reason) => Err(reason),
         };

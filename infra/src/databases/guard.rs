@@ -52,6 +52,17 @@ const DENIED_V6: [(Ipv6Net, Reason); 5] = [
     (v6(0x3fff, 0, 0, 20), "a documentation block"),
 ];
 
+/// Networks of an operator's own: those of RFC 1918 and RFC 4193, and this machine. Link-local addresses, where most
+/// clouds serve metadata, are not among them.
+const PRIVATE: [IpNet; 6] = [
+    IpNet::V4(v4(10, 0, 0, 0, 8)),
+    IpNet::V4(v4(127, 0, 0, 0, 8)),
+    IpNet::V4(v4(172, 16, 0, 0, 12)),
+    IpNet::V4(v4(192, 168, 0, 0, 16)),
+    IpNet::V6(v6(0xfc00, 0, 0, 7)),
+    IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+];
+
 const fn v4(a: u8, b: u8, c: u8, d: u8, prefix: u8) -> Ipv4Net {
     Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), prefix)
 }
@@ -61,6 +72,11 @@ const fn v6(a: u16, b: u16, c: u16, prefix: u8) -> Ipv6Net {
 }
 
 impl Guard {
+    /// For an address that the operator set himself, and no customer can: it may be in a network of his own.
+    pub fn of_the_operator() -> Self {
+        Self { allowed: PRIVATE.to_vec() }
+    }
+
     /// Whether the operator opened this address.
     pub fn opens(&self, address: IpAddr) -> bool {
         self.allowed.iter().any(|net| net.contains(&address))

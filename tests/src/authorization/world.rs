@@ -100,6 +100,7 @@ impl World {
             "agents-create" => json!({ "name": "Front desk" }),
             "agents-rollback" => json!({ "versionId": version.unwrap_or(self.id("version")) }),
             "skills-bind" => binding(),
+            "skills-auto" => json!({ "goal": "find a patient by phone" }),
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
             "subscriptions-create" => json!({ "url": NOBODY }),
             "keys-rename" => json!({ "name": null }),

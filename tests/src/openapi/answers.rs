@@ -128,6 +128,11 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     }
     let call = json!({ "arguments": { "phone": "+12025550142" } });
     http.post(&desk(&format!("/skills/{skill}/test")), call).await.data();
+    let auto = desk(&format!("/integrations/{kind}/bindings/auto"));
+    let goal = "find a patient by phone number";
+    assert_eq!(http.post(&auto, json!({ "goal": goal })).await.status, 201);
+    assert_eq!(http.post(&auto, json!({ "goal": goal, "save": false })).await.status, 200);
+    assert_eq!(http.post(&auto, json!({ "goal": "zxqj" })).await.code(), "no_binding_found");
     http.post(&desk("/rollback"), json!({ "versionId": version })).await.data();
     http.delete(&desk(&format!("/skills/{skill}"))).await.data();
     let minted = http.post("/keys", json!({ "name": "a", "scopes": ["agents:read"] })).await;

@@ -76,6 +76,11 @@ fn meant(grant: Grant) -> &'static [&'static str] {
             "ec2:DescribeSubnets *",
             "ec2:UnassignPrivateIpAddresses *",
         ],
+        Grant::AskAssistant => &[
+            "bedrock:InvokeModel arn:${AWS::Partition}:bedrock:*:${AWS::AccountId}:inference-profile/*",
+            "bedrock:InvokeModel arn:${AWS::Partition}:bedrock:*::foundation-model/*",
+            "secretsmanager:GetSecretValue AssistantKeySecretArn",
+        ],
         Grant::ReencryptCredentials => &[
             "dynamodb:Scan CredentialsTable.Arn",
             "dynamodb:UpdateItem CredentialsTable.Arn",

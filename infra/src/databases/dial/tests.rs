@@ -185,7 +185,7 @@ async fn taking(listener: TcpListener) {
 
 #[tokio::test]
 async fn a_webhook_whose_name_turns_is_judged_anew_at_each_delivery() {
-    use crate::webhooks::Target;
+    use crate::outgoing::Target;
     use bytes::Bytes;
     use http::HeaderMap;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -198,8 +198,9 @@ async fn a_webhook_whose_name_turns_is_judged_anew_at_each_delivery() {
     let target = Target::parse(&format!("http://turning.example:{port}/hook")).unwrap();
     let mut told = Vec::new();
     for _ in 0..4 {
-        let posted = target.post(&dialer, HeaderMap::new(), Bytes::new(), Duration::from_secs(5)).await;
-        told.push(posted.map(|status| status.as_u16()).map_err(|error| error.fault));
+        let deadline = std::time::Instant::now() + Duration::from_secs(5);
+        let posted = target.post(&dialer, HeaderMap::new(), Bytes::new(), deadline, 0).await;
+        told.push(posted.map(|answer| answer.status.as_u16()).map_err(|error| error.fault));
     }
     assert_eq!(told, [Ok(204), Err(Fault::HostNotAllowed), Err(Fault::HostNotAllowed), Ok(204)]);
     assert_eq!(nameserver.asked("turning.example"), 4, "one resolution for each");

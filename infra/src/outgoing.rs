@@ -1,4 +1,4 @@
-//! One HTTP request to an address that a customer named, through the same guard as every connection to a database.
+//! One HTTP request to an address that somebody named, through the same guard as every connection to a database.
 
 use crate::databases::dial::Dialer;
 use crate::databases::error::{DatabaseError, Fault};
@@ -7,17 +7,14 @@ use crate::databases::tls;
 use bytes::Bytes;
 use events::integration::SslMode;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri, header, uri};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::pin::pin;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout_at;
-
-/// Bytes of a receiver's answer that are read, so that it may finish writing it. Nothing of it is kept.
-const ANSWER_BYTES: usize = 64 * 1024;
 
 /// An address that was judged as far as its spelling goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +23,13 @@ pub struct Target {
     host: String,
     port: u16,
     encrypted: bool,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    /// None when it did not end within the bytes that it may have.
+    pub body: Option<Bytes>,
 }
 
 impl Target {
@@ -89,7 +93,11 @@ impl Target {
         if self.encrypted || is_opened { Ok(()) } else { Err("must start with https://".to_owned()) }
     }
 
-    /// POSTs the body and answers with the receiver's status. Redirects are not followed.
+    pub fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// POSTs the body and reads an answer of at most so many bytes. Redirects are not followed.
     ///
     /// # Errors
     /// As dialling and TLS give them; `HostNotAllowed` for `http` to an address that is not opened, `ConnectTimeout`
@@ -99,20 +107,20 @@ impl Target {
         dialer: &Dialer,
         headers: HeaderMap,
         body: Bytes,
-        within: Duration,
-    ) -> Result<StatusCode, DatabaseError> {
-        let deadline = Instant::now() + within;
+        deadline: Instant,
+        most: usize,
+    ) -> Result<Answer, DatabaseError> {
         let stream = dialer.dial(&self.host, self.port, deadline).await?;
         if self.encrypted {
             let stream = tls::handshake(stream, &self.host, SslMode::VerifyFull, None, deadline).await?;
-            return self.send(stream, headers, body, deadline).await;
+            return self.send(stream, headers, body, deadline, most).await;
         }
         let address = stream.peer_addr().map_err(|_| lost())?.ip();
         if !dialer.guard.opens(address) {
             let advice = "An address of the internet is only sent to over https.";
             return Err(DatabaseError::new(Fault::HostNotAllowed, advice));
         }
-        self.send(stream, headers, body, deadline).await
+        self.send(stream, headers, body, deadline, most).await
     }
 
     async fn send(
@@ -121,7 +129,8 @@ impl Target {
         headers: HeaderMap,
         body: Bytes,
         deadline: Instant,
-    ) -> Result<StatusCode, DatabaseError> {
+        most: usize,
+    ) -> Result<Answer, DatabaseError> {
         let exchange = async {
             let (mut sender, connection) =
                 http1::handshake(TokioIo::new(stream)).await.map_err(|_| lost())?;
@@ -129,9 +138,8 @@ impl Target {
             let answer = async {
                 let answer = sender.send_request(request).await.map_err(|_| lost())?;
                 let status = answer.status();
-                // A receiver that is not read to the end may take the delivery for failed.
-                let _ = Limited::new(answer.into_body(), ANSWER_BYTES).collect().await;
-                Ok(status)
+                let body = Limited::new(answer.into_body(), most).collect().await;
+                Ok(Answer { status, body: body.ok().map(Collected::to_bytes) })
             };
             let (mut answer, connection) = (pin!(answer), pin!(connection));
             tokio::select! {

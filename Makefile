@@ -28,7 +28,7 @@ build-tested: ## the programs that tests run
 test: install build-tested ## all tests, on a PostgreSQL and a MariaDB of their own and emulators of AWS
 	cargo test --workspace --locked --tests
 
-prove: install ## the same tests with many more generated statements, replays and rounds of kill -9
+prove: install ## the same tests with many more generated statements, replays, duplicates, broken ways and rounds of kill -9
 	cargo build --locked --release $(TESTED)
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 

@@ -18,6 +18,10 @@ pub const RESULT_BYTES: usize = 64 * 1024;
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a live statement may run whatever the call says.
 pub const STATEMENT_TIMEOUT_HARD: Duration = Duration::from_secs(20);
+/// The first wait before a database is asked again about a write whose end nobody saw; each next one doubles.
+pub const DOUBT_ASKED_AGAIN: Duration = Duration::from_millis(200);
+/// The longest of these waits: a database that is back is asked long before a minute is over.
+pub const DOUBT_ASKED_AGAIN_MAX: Duration = Duration::from_secs(10);
 /// How long a statement waits for another's lock. A caller hears silence meanwhile.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 

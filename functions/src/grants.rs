@@ -15,8 +15,8 @@ use infra::signing::{CannotSign, Signer};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::directory::{Directory, KeyNames};
 use infra::storage::{
-    AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
-    DiscoveryJob, EventLog, PastStates, StoreError, Stored, Verified, Voided,
+    Abandoned, AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed,
+    CredentialStore, DiscoveryJob, EventLog, PastStates, Settlement, StoreError, Stored, Verified, Voided,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -233,7 +233,20 @@ impl AnswerStore for Granted<dyn AnswerStore> {
         self.to(Grant::KeepAnswers).release(slots).await
     }
 
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+    async fn mark(&self, slots: &[AnswerSlot], evidence: &Sealed) -> Result<(), StoreError> {
+        self.to(Grant::KeepAnswers).mark(slots, evidence).await
+    }
+
+    async fn settle(
+        &self,
+        slots: &[AnswerSlot],
+        evidence: &Sealed,
+        settlement: Settlement<'_>,
+    ) -> Result<bool, StoreError> {
+        self.to(Grant::KeepAnswers).settle(slots, evidence, settlement).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError> {
         self.to(Grant::SeeAllOrganizations);
         self.to(Grant::KeepAnswers).abandoned().await
     }

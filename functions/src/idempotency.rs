@@ -24,8 +24,9 @@ static REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 /// Slots of changes of configuration, which the log itself remembers.
 const CHANGE_PREFIX: &str = "http:";
 
-#[derive(Serialize, Deserialize)]
-struct Kept {
+/// A reply as it is kept.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Kept {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
@@ -126,7 +127,12 @@ pub async fn prepare(services: &Services, slot: &AnswerSlot) -> Result<(), Probl
 
 /// The answer as it is kept.
 pub async fn seal(services: &Services, slot: &AnswerSlot, reply: &Reply) -> Result<Sealed, Problem> {
-    let plain = serde_json::to_vec(&Kept::of(reply)).expect("kept answers are JSON");
+    seal_kept(services, slot, &Kept::of(reply)).await
+}
+
+/// The same of a reply that was kept before.
+pub async fn seal_kept(services: &Services, slot: &AnswerSlot, kept: &Kept) -> Result<Sealed, Problem> {
+    let plain = serde_json::to_vec(kept).expect("kept answers are JSON");
     Ok(services.sealer.seal(&seal_context(slot), &plain).await?)
 }
 
@@ -152,7 +158,7 @@ fn seal_context(slot: &AnswerSlot) -> SealContext {
 }
 
 impl Kept {
-    fn of(reply: &Reply) -> Self {
+    pub fn of(reply: &Reply) -> Self {
         let headers = reply.headers.iter();
         Self {
             status: reply.status.as_u16(),

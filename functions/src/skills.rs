@@ -5,6 +5,7 @@ pub mod auto;
 pub mod bind;
 pub mod binding;
 pub mod call;
+pub mod doubts;
 pub mod execute;
 pub mod get;
 pub mod list;

@@ -10,7 +10,7 @@ use crate::storage::dynamodb::reencrypt::{ReencryptError, reencrypt};
 use crate::storage::dynamodb::tables::Names;
 use crate::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, CredentialStore, DiscoveryJob,
-    DiscoveryProgress, DiscoveryStore, EventLog, StoreError, Voided,
+    DiscoveryProgress, DiscoveryStore, EventLog, Settlement, StoreError, Voided,
 };
 use domain::limits::{ARTEFACT_INLINE_BYTES, AWS_OPERATION_TIMEOUT};
 use events::{Actor, ActorKind, IntegrationKind, Seq};
@@ -147,6 +147,8 @@ async fn what_stands_beside_the_log_ends_in_time() {
         ask("begin", store.begin(slots, noon())),
         ask("finish", store.finish(answers, AnswerState::Done, None)),
         ask("finish and void", store.finish(answers, AnswerState::Done, Some(voided))),
+        ask("mark", store.mark(slots, sealed)),
+        ask("settle", store.settle(slots, sealed, Settlement::Nothing)),
         ask("release", store.release(slots)),
         ask("abandoned", store.abandoned()),
         ask("expire", store.expire(noon())),

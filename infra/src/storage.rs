@@ -255,10 +255,24 @@ pub trait AnswerStore: Send + Sync {
         state: AnswerState,
         voided: Option<&Voided>,
     ) -> Result<(), StoreError>;
+    /// Keeps, with slots that run, by what their write can be asked about. After this it may be committed, and not
+    /// before: slots that are found running without evidence are those of a write that never was.
+    ///
+    /// # Errors
+    /// When the slots are not this attempt's any more, too: then it must not be committed.
+    async fn mark(&self, slots: &[AnswerSlot], evidence: &Sealed) -> Result<(), StoreError>;
+    /// Ends what was marked, if it is still under this evidence that the slots are taken; else answers false and
+    /// changes nothing. So whoever finds out late ends no later attempt.
+    async fn settle(
+        &self,
+        slots: &[AnswerSlot],
+        evidence: &Sealed,
+        settlement: Settlement<'_>,
+    ) -> Result<bool, StoreError>;
     /// Gives the slots back: nothing happened, a repetition may run.
     async fn release(&self, slots: &[AnswerSlot]) -> Result<(), StoreError>;
-    /// Slots left running by a process that died.
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError>;
+    /// Slots left running by a process that died, and slots in doubt that are worth asking about.
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError>;
     /// Forgets answers whose time was over before this instant. What runs or is in doubt stays.
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError>;
 }
@@ -333,7 +347,36 @@ pub struct AnswerSlot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerState {
     Done,
+    /// What is kept is no answer, but the evidence of [`AnswerStore::mark`].
     InDoubt,
+}
+
+/// What a marked write came to.
+#[derive(Clone, Copy)]
+pub enum Settlement<'a> {
+    /// It happened; this is its answer in each slot, and what it makes void.
+    Done(&'a [(AnswerSlot, Sealed)], Option<&'a Voided>),
+    /// It did not.
+    Nothing,
+    /// Nobody knows yet.
+    InDoubt,
+    /// Nobody will know but a person.
+    ForAPerson,
+}
+
+/// A slot of a write that nobody is at any more.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Abandoned {
+    pub slot: AnswerSlot,
+    /// None: it was never about to be committed.
+    pub evidence: Option<Sealed>,
+}
+
+impl std::fmt::Debug for Abandoned {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_marked = self.evidence.is_some();
+        formatter.debug_struct("Abandoned").field("slot", &self.slot).field("is_marked", &is_marked).finish()
+    }
 }
 
 #[derive(Clone, PartialEq)]

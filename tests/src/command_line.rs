@@ -3,7 +3,7 @@
 mod audit;
 mod delivering;
 mod listening;
-mod program;
+pub mod program;
 
 use crate::http::Http;
 use functions::config::VARIABLES;

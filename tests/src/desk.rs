@@ -4,6 +4,7 @@ use crate::engines::{Engine, engine};
 use crate::http::Answer;
 use crate::site::Site;
 use events::IntegrationKind;
+use infra::databases::Credentials;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -17,9 +18,18 @@ pub struct Desk {
 impl Desk {
     /// With a database of its own, filled by `sql`.
     pub async fn open(kind: IntegrationKind, sql: &str) -> Self {
+        Self::open_through(kind, sql, |credentials| credentials).await
+    }
+
+    /// The same over another way to the database.
+    pub async fn open_through(
+        kind: IntegrationKind,
+        sql: &str,
+        way: impl FnOnce(Credentials) -> Credentials,
+    ) -> Self {
         let (site, engine) = (Site::start().await, engine(kind));
         let database = engine.database(sql);
-        site.connect(&site.http, engine, &database).await;
+        site.connect_as(&site.http, engine, &way(engine.owner(&database))).await;
         let agent = site.agent(&site.http).await;
         Self { site, engine, database, agent }
     }
@@ -95,6 +105,23 @@ impl Desk {
             IntegrationKind::Mysql => format!(
                 "SELECT count(*) FROM information_schema.PROCESSLIST
                   WHERE DB = '{database}' AND USER LIKE 'owner%' AND {condition}"
+            ),
+        });
+        counted.parse().expect("a number")
+    }
+
+    /// Transactions that anybody has open in this database, or in MariaDB's server.
+    pub fn open_transactions(&self) -> usize {
+        let database = &self.database;
+        let counted = self.sql(&match self.engine.kind {
+            IntegrationKind::Postgres => format!(
+                "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = '{database}' AND pid <> pg_backend_pid() AND backend_xid IS NOT NULL"
+            ),
+            IntegrationKind::Mysql => format!(
+                "SELECT count(*) FROM information_schema.INNODB_TRX trx
+                   JOIN information_schema.PROCESSLIST process ON process.ID = trx.trx_mysql_thread_id
+                  WHERE process.DB = '{database}' AND process.USER LIKE 'owner%'"
             ),
         });
         counted.parse().expect("a number")

@@ -14,6 +14,7 @@ use functions::router::router;
 use functions::services::Services;
 use functions::start::embedded::Embedded;
 use functions::{key_text, random, server};
+use infra::databases::Credentials;
 use infra::storage::directory::Directory;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -135,7 +136,11 @@ impl Site {
 
     /// Connects and discovers a database as a user who may do everything in it.
     pub async fn connect(&self, http: &Http, engine: &Engine, database: &str) {
-        let owner = engine.owner(database);
+        self.connect_as(http, engine, &engine.owner(database)).await;
+    }
+
+    /// The same with these credentials.
+    pub async fn connect_as(&self, http: &Http, engine: &Engine, owner: &Credentials) {
         let credentials = json!({ "credentials": {
             "host": owner.host, "port": owner.port, "database": owner.database, "user": owner.user,
             "password": owner.password.expose(), "sslmode": "verify-full", "ca_pem": owner.ca_pem,

@@ -121,6 +121,12 @@ const USES: &[Use] = &[
         &[Grant::KeepAnswers],
         using!(ports, ports.answers.finish(&[(slot(), sealed())], AnswerState::Done, None)),
     ),
+    ("mark a write", &[Grant::KeepAnswers], using!(ports, ports.answers.mark(&[slot()], &sealed()))),
+    (
+        "settle a write",
+        &[Grant::KeepAnswers],
+        using!(ports, ports.answers.settle(&[slot()], &sealed(), Settlement::Nothing)),
+    ),
     ("give a slot back", &[Grant::KeepAnswers], using!(ports, ports.answers.release(&[slot()]))),
     (
         "see what was abandoned",

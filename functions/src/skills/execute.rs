@@ -1,12 +1,16 @@
 //! Runs a compiled skill once: what `call` and `test` share.
 
+use super::doubts::{Marking, Record};
 use super::outcome::{Answer, Outcome};
 use crate::services::Services;
 use domain::Organization;
 use domain::arguments::{self, Bound};
-use domain::limits::STATEMENT_TIMEOUT;
+use domain::limits::{DOUBT_ASKED_AGAIN, STATEMENT_TIMEOUT};
 use domain::skill::Skill;
-use events::skill::Definition;
+use events::skill::{Action, Definition};
+use infra::databases::DatabaseError;
+use infra::databases::driver::{BeforeCommit, Ending};
+use infra::databases::error::Fault;
 use infra::databases::pool::PoolKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -139,19 +143,25 @@ pub fn judge<'a>(
 }
 
 impl Services {
-    /// Runs it. Anything but exactly one written row was rolled back by the driver.
-    pub async fn execute(self: &Arc<Self>, ready: &Ready<'_>, deadline: Instant) -> Answer {
+    /// Runs it. Anything but exactly one written row was rolled back by the driver. A write is told to `record` before
+    /// it is committed.
+    pub async fn execute(
+        self: &Arc<Self>,
+        ready: &Ready<'_>,
+        record: Option<&Record<'_>>,
+        deadline: Instant,
+    ) -> Answer {
         let (statement, pool) = (&ready.definition.statement, &ready.pool);
         let source = self.credential_source(&pool.organization, pool.kind, pool.credential_version);
         let started = Instant::now();
         let mut answer = if statement.action.is_write() {
-            match self.pools.write(pool, &source, statement, ready.binds, deadline).await {
-                Ok(written) => Answer {
-                    matched: Some(written.matched),
-                    changed: Some(written.changed),
-                    rows: written.rows.clone(),
-                    ..written_answer(written.matched)
-                },
+            let marking = Marking::new(record);
+            let before = Some(&marking as &dyn BeforeCommit);
+            match self.pools.write(pool, &source, statement, ready.binds, deadline, before).await {
+                Ok(written) => Answer::written(&written),
+                Err(error) if error.fault == Fault::InDoubt => {
+                    Box::pin(self.asked_at_once(pool, &marking, statement.action, deadline)).await
+                }
                 Err(error) => Answer::failed(&error, statement.action),
             }
         } else {
@@ -163,16 +173,30 @@ impl Services {
         answer.database = started.elapsed();
         answer
     }
-}
 
-fn written_answer(matched: u64) -> Answer {
-    match matched {
-        1 => Answer { code: None, say: None, ..Answer::new(Outcome::Ok, "", "") },
-        0 => Answer::new(
-            Outcome::NotFound,
-            "no_rows",
-            "I could not find anything for that, so nothing was changed.",
-        ),
-        _ => Answer::refused("not_one_row", "That would change more than one record, so I did not do it."),
+    /// Most commits whose answer is lost are lost with one connection, and the next one knows of them.
+    async fn asked_at_once(
+        self: &Arc<Self>,
+        pool: &PoolKey,
+        marking: &Marking<'_>,
+        action: Action,
+        deadline: Instant,
+    ) -> Answer {
+        let Some((trace, written, sent)) = marking.seen() else { return Answer::in_doubt() };
+        loop {
+            let asked = self.ending(&pool.organization, pool.kind, &trace, sent.elapsed(), deadline).await;
+            match asked {
+                Ok(Ending::Committed) => return Answer::written(&written),
+                Ok(Ending::RolledBack) => {
+                    let lost = DatabaseError::new(Fault::ConnectionLost, "The write was rolled back.");
+                    return Answer::failed(&lost, action);
+                }
+                Ok(Ending::Unknowable) => return Answer::in_doubt(),
+                Ok(Ending::Open) | Err(_) if Instant::now() + DOUBT_ASKED_AGAIN >= deadline => {
+                    return Answer::in_doubt();
+                }
+                Ok(Ending::Open) | Err(_) => tokio::time::sleep(DOUBT_ASKED_AGAIN).await,
+            }
+        }
     }
 }

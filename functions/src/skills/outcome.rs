@@ -4,7 +4,7 @@ use crate::problem::Problem;
 use domain::FieldError;
 use events::skill::{Action, Column};
 use infra::databases::error::Fault;
-use infra::databases::{DatabaseError, Rows};
+use infra::databases::{DatabaseError, Rows, Written};
 use schemars::JsonSchema;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -91,11 +91,40 @@ impl Answer {
         Self::new(Outcome::InDoubt, Fault::InDoubt.as_str(), say)
     }
 
-    /// Our own store or key service failed before the database was asked: that is no outcome of the call.
+    /// A defect of ours stopped a write before it could be committed.
+    pub fn stopped() -> Self {
+        let say = "Something went wrong on my side; nothing was changed.";
+        Self::new(Outcome::Unavailable, "internal_error", say)
+    }
+
+    /// A write that was committed, or was not because of the number of rows it matched.
+    pub fn written(written: &Written) -> Self {
+        let answer = match written.matched {
+            1 => Self { code: None, say: None, ..Self::new(Outcome::Ok, "", "") },
+            0 => Self::new(
+                Outcome::NotFound,
+                "no_rows",
+                "I could not find anything for that, so nothing was changed.",
+            ),
+            _ => Self::refused("not_one_row", "That would change more than one record, so I did not do it."),
+        };
+        Self {
+            matched: Some(written.matched),
+            changed: Some(written.changed),
+            rows: written.rows.clone(),
+            ..answer
+        }
+    }
+
+    /// Our own store or key service failed and nothing was done: that is no outcome of the call.
     pub fn our_fault(&self) -> Option<Problem> {
-        (self.code == Some(Fault::CredentialsUnavailable.as_str())).then(|| {
-            Problem::unavailable("the database's credentials cannot be opened right now; nothing was done")
-        })
+        let code = self.code?;
+        if code == Fault::CredentialsUnavailable.as_str() {
+            let detail = "the database's credentials cannot be opened right now; nothing was done";
+            return Some(Problem::unavailable(detail));
+        }
+        (code == Fault::RecordUnavailable.as_str())
+            .then(|| Problem::unavailable("the write could not be recorded right now; nothing was done"))
     }
 
     pub fn found(rows: Rows) -> Self {
@@ -138,7 +167,8 @@ impl Answer {
             | Fault::ConnectionLost
             | Fault::ProtocolViolation
             | Fault::ServerError
-            | Fault::CredentialsUnavailable => (Outcome::Unavailable, busy),
+            | Fault::CredentialsUnavailable
+            | Fault::RecordUnavailable => (Outcome::Unavailable, busy),
         };
         let say = match (outcome, action.is_write()) {
             (Outcome::Timeout | Outcome::Unavailable, true) => {

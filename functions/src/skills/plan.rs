@@ -67,7 +67,8 @@ pub async fn explain(
             | Fault::InDoubt
             | Fault::ProtocolViolation
             | Fault::ServerError
-            | Fault::CredentialsUnavailable => Ok(Asked::default()),
+            | Fault::CredentialsUnavailable
+            | Fault::RecordUnavailable => Ok(Asked::default()),
         },
         Err(_) => Ok(Asked::default()),
     }

@@ -4,6 +4,7 @@
 //! caller who interrupts makes the model repeat the call under a new tool-call id. The record is durable before
 //! the statement is sent.
 
+use super::doubts::{Doubt, Found, Record};
 use super::execute::{CallRequest, given};
 use super::outcome::{Answer, Outcome};
 use crate::clock;
@@ -12,11 +13,13 @@ use crate::idempotency;
 use crate::problem::{Code, Problem};
 use crate::services::Services;
 use domain::arguments::Bound;
-use events::SkillId;
 use events::skill::{Action, Bind, Definition};
+use events::{IntegrationKind, SkillId};
 use futures_util::FutureExt;
+use infra::sealing::Sealed;
 use infra::storage::{AnswerSlot, AnswerState, Begun, Voided};
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Between the first two looks of a repetition whether the first try has finished; then twice as long each time.
@@ -87,17 +90,44 @@ impl Repeats {
 
     /// Whether this write was answered before. Asked first of all: what was done is done, whatever has changed
     /// since in version, scoping or connection.
-    pub async fn known(&self, services: &Services) -> Result<Known, Problem> {
-        match services.answers.peek(&self.slots, clock::now()).await? {
-            Begun::Fresh | Begun::Running => Ok(Known::New),
-            begun => self.judge(services, begun).await,
+    ///
+    /// One that is in doubt is asked about first.
+    pub async fn known(&self, services: &Arc<Services>, deadline: Instant) -> Result<Known, Problem> {
+        loop {
+            match services.answers.peek(&self.slots, clock::now()).await? {
+                Begun::Fresh | Begun::Running => return Ok(Known::New),
+                begun @ Begun::Finished { state: AnswerState::InDoubt, .. } => {
+                    match self.judge(services, begun, deadline).await? {
+                        Known::New => {}
+                        known => return Ok(known),
+                    }
+                }
+                begun => return self.judge(services, begun, deadline).await,
+            }
         }
     }
 
-    async fn judge(&self, services: &Services, begun: Begun) -> Result<Known, Problem> {
+    /// `New` when it is to be looked again.
+    async fn judge(
+        &self,
+        services: &Arc<Services>,
+        begun: Begun,
+        deadline: Instant,
+    ) -> Result<Known, Problem> {
         match begun {
             Begun::Fresh | Begun::Running => Ok(Known::New),
-            Begun::Finished { sealed, .. } => {
+            Begun::Finished { state: AnswerState::InDoubt, sealed } => {
+                let organization = &self.slots[0].organization;
+                let found = match Doubt::open(services, organization, &sealed).await? {
+                    Some(doubt) => services.find_out_by(&doubt, deadline).await?,
+                    None => Found::ForAPerson,
+                };
+                Ok(match found {
+                    Found::Settled => Known::New,
+                    Found::Open | Found::ForAPerson => Known::Other(Answer::in_doubt()),
+                })
+            }
+            Begun::Finished { state: AnswerState::Done, sealed } => {
                 // Sealed once for each slot, so it opens with the first of them that has it.
                 for slot in &self.slots {
                     if let Ok(reply) = idempotency::open(services, slot, &sealed).await {
@@ -120,10 +150,11 @@ impl Repeats {
     /// Runs the write unless it ran or runs already.
     pub async fn once(
         &self,
-        services: &Services,
+        services: &Arc<Services>,
+        kind: IntegrationKind,
         deadline: Instant,
-        run: impl AsyncFnOnce() -> Answer,
-        body: impl Fn(&Answer) -> Reply,
+        run: impl AsyncFnOnce(Option<&Record<'_>>) -> Answer,
+        body: &(dyn Fn(&Answer) -> Reply + Sync),
     ) -> Result<Reply, Problem> {
         // When its answer could not be sealed, the customer's database is not touched.
         if let Some(slot) = self.slots.first() {
@@ -149,19 +180,26 @@ impl Repeats {
                     let say = "I am still working on that, one moment please.";
                     return Ok(body(&Answer::new(Outcome::Unavailable, "still_running", say)));
                 }
-                known => match self.judge(services, known).await? {
+                known => match self.judge(services, known, deadline).await? {
                     Known::New => begin().await?,
                     Known::Answered(reply) => return Ok(reply),
                     Known::Other(answer) => return Ok(body(&answer)),
                 },
             };
         }
-        // A defect of ours in the middle of a write leaves it in doubt, like a lost connection does.
-        let answer = AssertUnwindSafe(run()).catch_unwind().await.unwrap_or_else(|_| Answer::in_doubt());
+        let record = Record::new(services, kind, &self.slots, self.voided.as_ref(), body);
+        let ran = AssertUnwindSafe(run(Some(&record))).catch_unwind().await;
+        let evidence = record.evidence();
+        let answer = match (ran, &evidence) {
+            (Ok(answer), _) => answer,
+            // A defect of ours after the mark leaves the write in doubt, like a lost connection does.
+            (Err(_), Some(_)) => Answer::in_doubt(),
+            (Err(_), None) => Answer::stopped(),
+        };
         let reply = body(&answer);
         let kept = match answer.outcome {
-            Outcome::Ok => self.keep(services, AnswerState::Done, &reply).await,
-            Outcome::InDoubt => self.keep(services, AnswerState::InDoubt, &reply).await,
+            Outcome::Ok => self.keep(services, &reply).await,
+            Outcome::InDoubt => self.leave(services, evidence).await,
             // Nothing was changed: a repetition may try again.
             Outcome::NotFound
             | Outcome::InvalidArguments
@@ -177,12 +215,22 @@ impl Repeats {
         answer.our_fault().map_or(Ok(reply), Err)
     }
 
-    async fn keep(&self, services: &Services, state: AnswerState, reply: &Reply) -> Result<(), Problem> {
+    /// Leaves the write in doubt and has it asked about.
+    async fn leave(&self, services: &Arc<Services>, evidence: Option<Sealed>) -> Result<(), Problem> {
+        let (Some(slot), Some(evidence)) = (self.slots.first(), evidence) else { return Ok(()) };
+        let Some(doubt) = Doubt::open(services, &slot.organization, &evidence).await? else { return Ok(()) };
+        let left = doubt.leave(services).await;
+        services.find_out_later(doubt);
+        left?;
+        Ok(())
+    }
+
+    async fn keep(&self, services: &Services, reply: &Reply) -> Result<(), Problem> {
         let mut answers = Vec::with_capacity(self.slots.len());
         for slot in &self.slots {
             answers.push((slot.clone(), idempotency::seal(services, slot, reply).await?));
         }
-        Ok(services.answers.finish(&answers, state, self.voided.as_ref()).await?)
+        Ok(services.answers.finish(&answers, AnswerState::Done, self.voided.as_ref()).await?)
     }
 }
 

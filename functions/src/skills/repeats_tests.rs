@@ -2,8 +2,7 @@ use super::*;
 use crate::config::Config;
 use crate::start::embedded::Embedded;
 use async_trait::async_trait;
-use infra::sealing::Sealed;
-use infra::storage::{AnswerStore, StoreError};
+use infra::storage::{Abandoned, AnswerStore, Settlement, StoreError};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -49,7 +48,15 @@ impl AnswerStore for Held {
         Ok(())
     }
 
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+    async fn mark(&self, _: &[AnswerSlot], _: &Sealed) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    async fn settle(&self, _: &[AnswerSlot], _: &Sealed, _: Settlement<'_>) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError> {
         Ok(Vec::new())
     }
 
@@ -67,16 +74,18 @@ async fn waiting(looks_until_free: usize, patience: Duration) -> (usize, usize, 
     let mut services = Arc::into_inner(services).expect("nobody else has begun to use it");
     let held = Arc::new(Held { looks_until_free, looks: AtomicUsize::new(0), begins: AtomicUsize::new(0) });
     services.answers = held.clone();
+    let services = Arc::new(services);
     let slot =
         AnswerSlot { organization: "acme".into(), key: "call:x".to_owned(), body_hash: "b".to_owned() };
     let repeats = Repeats { slots: vec![slot], voided: None };
     let mut ran = false;
-    let run = async || {
+    let run = async |_: Option<&Record<'_>>| {
         ran = true;
         Answer::in_doubt()
     };
     let body = |_: &Answer| Reply::ok(&serde_json::json!({}));
-    let reply = repeats.once(&services, Instant::now() + patience, run, body).await;
+    let reply =
+        repeats.once(&services, IntegrationKind::Postgres, Instant::now() + patience, run, &body).await;
     assert!(reply.is_ok(), "somebody is answered");
     (held.looks.load(Ordering::SeqCst), held.begins.load(Ordering::SeqCst), ran)
 }

@@ -1,5 +1,6 @@
 //! One run of a compiled skill: what `call` and `test` share.
 
+use super::doubts::Record;
 use super::execute::{CallRequest, bind, judge};
 use super::outcome::{Answer, CallBody};
 use super::repeats::{Known, Repeats};
@@ -48,7 +49,7 @@ impl Run<'_> {
         let is_write = definition.statement.action.is_write();
         let repeats = if is_write {
             let repeats = Repeats::of(context, self.skill_id, definition, &binds, request)?;
-            match repeats.known(&context.services).await? {
+            match repeats.known(&context.services, deadline).await? {
                 Known::New => {}
                 Known::Answered(reply) => return Ok(Some(reply)),
                 Known::Other(answer) => return Ok(Some(body(&answer))),
@@ -66,24 +67,24 @@ impl Run<'_> {
             return Ok(Some(body(&answer)));
         }
         let services = &context.services;
-        let run = async || {
+        let run = async |record: Option<&Record<'_>>| {
             // Judged again on the state of now: a repetition may have waited for another try, and what was blocked
             // meanwhile must not run.
             let latest = services.log.warm_state(&state.id);
             let latest = latest.as_deref().unwrap_or(state);
             let skill = latest.skills.get(self.skill_id).map_or(self.skill, AsRef::as_ref);
             match judge(latest, skill, definition, &binds, request) {
-                Ok(ready) => services.execute(&ready, deadline).await,
+                Ok(ready) => services.execute(&ready, record, deadline).await,
                 Err(answer) => *answer,
             }
         };
         let reply = match repeats {
             // Boxed, so that a read is not moved with room for a write.
             Some(repeats) if repeats.is_repeatable() => {
-                Box::pin(repeats.once(services, deadline, run, body)).await
+                Box::pin(repeats.once(services, definition.kind, deadline, run, &body)).await
             }
             Some(_) | None => {
-                let answer = run().await;
+                let answer = run(None).await;
                 answer.our_fault().map_or_else(|| Ok(body(&answer)), Err)
             }
         };

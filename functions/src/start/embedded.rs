@@ -85,12 +85,10 @@ impl Embedded {
         if let Some(problem) = settled.failed.into_iter().next() {
             return Err(problem.detail);
         }
-        if settled.in_doubt > 0 {
-            tracing::warn!(
-                settled.in_doubt,
-                "writes were cut off when the server last ended; they stay in doubt"
-            );
+        if settled.for_a_person > 0 {
+            tracing::warn!(settled.for_a_person, "writes were cut off whose database cannot be asked");
         }
+        settled.doubts.into_iter().for_each(|doubt| services.find_out_later(doubt));
         if let Some((organization, error)) = services.shred_leftovers().await.into_iter().next() {
             return Err(format!("ended credentials of {organization}: {error}"));
         }

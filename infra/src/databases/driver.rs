@@ -11,6 +11,7 @@ use domain::catalog::Catalog;
 use events::IntegrationKind;
 use events::integration::SslMode;
 use events::skill::Statement;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -66,6 +67,65 @@ pub struct Written {
     pub rows: Rows,
 }
 
+/// What an engine can be asked about a transaction by, on another connection, when nobody saw its end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "engine", rename_all = "camelCase")]
+pub enum Trace {
+    /// Text, as the engine gives and takes it. A number of a transaction says something in its own cluster and on its
+    /// own timeline only: after a failover that lost it, another transaction may bear the same one.
+    Postgres { cluster: String, timeline: String, transaction: String },
+    /// There a transaction has no number that outlives it. That its connection is gone says that it has ended; whether
+    /// the row is as it left it, `look` says.
+    Mysql { machine: String, account: String, connection: u64, look: Option<Look> },
+    /// An engine that speaks PostgreSQL's protocol and cannot say it.
+    Nothing,
+}
+
+/// Counts the rows that are exactly as a write left its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Look {
+    pub text: String,
+    pub parameters: Vec<LookedFor>,
+    /// With this, the rows it counts are one at most only if these columns hold a unique key of this table.
+    pub key: Option<BoundKey>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoundKey {
+    /// None for the session's own database.
+    pub schema: Option<String>,
+    pub table: String,
+    /// Those that were written and are not NULL.
+    pub columns: Vec<String>,
+}
+
+/// A parameter as it travels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LookedFor {
+    pub kind: u8,
+    pub unsigned: bool,
+    pub value: Option<Vec<u8>>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    Committed,
+    RolledBack,
+    /// It may still end either way: to be asked again.
+    Open,
+    /// The engine does not know, and will not.
+    Unknowable,
+}
+
+/// Told of a transaction that did what it was to do, when all that is left is to commit it.
+#[async_trait]
+pub trait BeforeCommit: Sync {
+    /// # Errors
+    /// Whatever keeps it from being committed: it is rolled back, and the write fails with this.
+    async fn about_to_commit(&self, trace: Trace, written: &Written) -> Result<(), DatabaseError>;
+}
+
 /// How a read-only session answered an attempted write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadOnlyProof {
@@ -103,7 +163,8 @@ pub trait Connection: Send {
         deadline: Instant,
     ) -> Result<Rows, DatabaseError>;
 
-    /// Runs a frozen write in a transaction of its own and commits it only when it matched exactly one row.
+    /// Runs a frozen write in a transaction of its own and commits it only when it matched exactly one row, and
+    /// whoever is told before agrees.
     ///
     /// # Errors
     /// [`super::error::Fault::InDoubt`] when the answer to COMMIT was lost; every other error means nothing changed.
@@ -112,7 +173,17 @@ pub trait Connection: Send {
         statement: &Statement,
         binds: &[Bound],
         deadline: Instant,
+        before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError>;
+
+    /// What became of a transaction that ran on another connection and was about to be committed `age` ago. Answers
+    /// only what the engine knows for certain.
+    async fn ending(
+        &mut self,
+        trace: &Trace,
+        age: Duration,
+        deadline: Instant,
+    ) -> Result<Ending, DatabaseError>;
 
     /// The whole schema, in a fixed number of queries. `progress` gets tables so far.
     async fn introspect(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError>;

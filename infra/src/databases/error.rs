@@ -39,6 +39,8 @@ pub enum Fault {
     ServerError,
     /// Our own store or key service could not give the credentials. Says nothing of the customer's database.
     CredentialsUnavailable,
+    /// Our own store could not keep the record that must stand before a commit. The write was rolled back.
+    RecordUnavailable,
 }
 
 impl Fault {
@@ -67,6 +69,7 @@ impl Fault {
             Fault::ProtocolViolation => "protocol_violation",
             Fault::ServerError => "server_error",
             Fault::CredentialsUnavailable => "credentials_unavailable",
+            Fault::RecordUnavailable => "record_unavailable",
         }
     }
 }

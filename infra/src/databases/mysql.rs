@@ -20,15 +20,18 @@ mod link;
 mod login;
 mod packets;
 mod prove;
+mod rows;
 #[cfg(test)]
 mod scripted;
+mod trace;
 mod values;
 mod wire;
 
 use super::DatabaseError;
 use super::dial::Dialer;
 use super::driver::{
-    Connection, Credentials, OpenError, Plan, ReadOnlyProof, Rows, ServerInfo, Session, Written,
+    BeforeCommit, Connection, Credentials, Ending, OpenError, Plan, ReadOnlyProof, Rows, ServerInfo, Session,
+    Trace, Written,
 };
 use async_trait::async_trait;
 use domain::arguments::Bound;
@@ -96,8 +99,18 @@ impl Connection for Mysql {
         statement: &Statement,
         binds: &[Bound],
         deadline: Instant,
+        before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
-        self.write_row(statement, binds, deadline).await
+        self.write_row(statement, binds, deadline, before).await
+    }
+
+    async fn ending(
+        &mut self,
+        trace: &Trace,
+        age: Duration,
+        deadline: Instant,
+    ) -> Result<Ending, DatabaseError> {
+        self.ending_of(trace, age, deadline).await
     }
 
     async fn introspect(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {

@@ -6,9 +6,9 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use super::driver::{Credentials, Drivers, Session};
+use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
-use super::{DatabaseError, Rows, Written};
+use super::{DatabaseError, Rows, Written, afterwards};
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
@@ -16,7 +16,7 @@ use events::{IntegrationKind, OrganizationId};
 use slots::{Checkout, Pool};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
 
 /// Names one set of credentials; rotation makes another.
@@ -69,7 +69,7 @@ impl Pools {
         checkout.connection().read(statement, binds, deadline).await
     }
 
-    /// Runs a frozen write; it commits only when it matched exactly one row.
+    /// Runs a frozen write; it commits only when it matched exactly one row and `before` agrees.
     ///
     /// # Errors
     /// As [`Pools::read`] and [`Connection::write`]. Only `InDoubt` leaves open whether anything happened.
@@ -80,15 +80,40 @@ impl Pools {
         statement: &Statement,
         binds: &[Bound],
         deadline: Instant,
+        before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
-        let first = checkout.connection().write(statement, binds, deadline).await;
+        let first = checkout.connection().write(statement, binds, deadline, before).await;
         // A lost connection that is not in doubt was lost before COMMIT: nothing happened.
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
-        checkout.connection().write(statement, binds, deadline).await
+        checkout.connection().write(statement, binds, deadline, before).await
+    }
+
+    /// Asks on a connection of its own what became of a transaction whose end nobody saw: one that waits in the pool may
+    /// have been opened to another server, before a failover.
+    ///
+    /// # Errors
+    /// Those of opening, and of running a statement. They say nothing of the transaction.
+    pub async fn ending(
+        &self,
+        kind: IntegrationKind,
+        source: &CredentialSource,
+        trace: &Trace,
+        age: Duration,
+        deadline: Instant,
+    ) -> Result<Ending, DatabaseError> {
+        let asked = Box::pin(async {
+            let credentials = source().await?;
+            let opened = self.drivers.open(kind, &credentials, Session::ReadOnly).await;
+            let mut connection = opened.map_err(|failed| failed.error)?;
+            let ending = connection.ending(trace, age, deadline).await;
+            afterwards::spawn(connection.close());
+            ending
+        });
+        timeout_at(deadline.into(), asked).await.unwrap_or_else(|_| Err(late()))
     }
 
     /// Opens a connection for reads, if none is warm, and leaves it in the pool.
@@ -163,13 +188,17 @@ impl Pools {
         });
         let opened = match timeout_at(deadline.into(), opened).await {
             Ok(opened) => opened,
-            Err(_elapsed) => Err(DatabaseError::new(
-                Fault::ConnectTimeout,
-                "The database could not be reached within the time of the call. Check host, port and firewall.",
-            )),
+            Err(_elapsed) => Err(late()),
         };
         checkout.breaker().observe(&opened, Instant::now());
         checkout.fill(opened?);
         Ok(())
     }
+}
+
+fn late() -> DatabaseError {
+    DatabaseError::new(
+        Fault::ConnectTimeout,
+        "The database could not be reached within the time of the call. Check host, port and firewall.",
+    )
 }

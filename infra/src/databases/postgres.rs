@@ -6,10 +6,11 @@ mod errors;
 mod execute;
 mod introspect;
 mod prove;
+mod trace;
 mod values;
 mod wire;
 
-use super::driver::{Connection, ReadOnlyProof, ServerInfo, Written};
+use super::driver::{BeforeCommit, Connection, Ending, ReadOnlyProof, ServerInfo, Trace, Written};
 use super::socket::Budget;
 use super::{DatabaseError, Plan, Rows};
 use async_trait::async_trait;
@@ -32,6 +33,8 @@ pub(super) struct Postgres {
     prepared: Prepared,
     canceller: Arc<Canceller>,
     server: ServerInfo,
+    /// Whether the server says by what a transaction can be asked about later.
+    traces: bool,
 }
 
 #[async_trait]
@@ -58,8 +61,18 @@ impl Connection for Postgres {
         statement: &Statement,
         binds: &[Bound],
         deadline: Instant,
+        before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
-        execute::write(self, statement, binds, deadline).await
+        execute::write(self, statement, binds, deadline, before).await
+    }
+
+    async fn ending(
+        &mut self,
+        trace: &Trace,
+        _age: Duration,
+        deadline: Instant,
+    ) -> Result<Ending, DatabaseError> {
+        trace::ending(self, trace, deadline).await
     }
 
     async fn introspect(&mut self, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {

@@ -87,6 +87,8 @@ macro_rules! storage_conformance {
             a_released_answer_may_be_begun_again
             a_finished_answer_stays_as_it_is
             an_answer_in_doubt_is_settled_once
+            a_marked_write_is_settled_under_its_evidence_and_no_later_attempt_with_it
+            a_settled_write_makes_void_what_a_finished_one_would
             answers_of_a_process_that_died_are_found
             finished_answers_expire_and_doubtful_ones_do_not
             slots_are_taken_together_or_not_at_all

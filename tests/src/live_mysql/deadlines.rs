@@ -11,20 +11,20 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 async fn a_row_that_somebody_holds_is_given_up_after_the_lock_timeout() {
     let (admin, insert, update) = accounts();
     let mut connection = writer(&admin).await;
-    connection.write(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap();
+    connection.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap();
     let holder = tokio::spawn({
         let admin = admin.clone();
         async move {
             let int = shape(FieldType::Integer, "int(11)");
             let hold = "UPDATE t SET twin = SLEEP(3) WHERE id = ?";
             let hold = statement(Action::Update, hold, &[("id", &int)], &[]);
-            writer(&admin).await.write(&hold, &[Bound::Integer(1)], soon()).await
+            writer(&admin).await.write(&hold, &[Bound::Integer(1)], soon(), None).await
         }
     });
     until_running("SLEEP(3)").await;
     let start = Instant::now();
     let binds = [Bound::Text("b".into()), Bound::Integer(1)];
-    let error = connection.write(&update, &binds, soon()).await.unwrap_err();
+    let error = connection.write(&update, &binds, soon(), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::LockTimeout);
     assert!(start.elapsed() < Duration::from_millis(1600), "{:?}", start.elapsed());
     assert!(connection.is_usable());
@@ -97,10 +97,10 @@ async fn a_read_that_nobody_waits_for_any_more_is_gone_from_the_server() {
 async fn a_write_beyond_its_deadline_is_rolled_back() {
     let (admin, insert, _) = accounts();
     let mut connection = writer(&admin).await;
-    connection.write(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap();
+    connection.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap();
     let slow = statement(Action::Update, "UPDATE t SET name = 'b', twin = SLEEP(4.5) WHERE id = 1", &[], &[]);
     let deadline = Instant::now() + Duration::from_millis(300);
-    let error: DatabaseError = connection.write(&slow, &[], deadline).await.unwrap_err();
+    let error: DatabaseError = connection.write(&slow, &[], deadline, None).await.unwrap_err();
     assert_eq!(error.fault, Fault::StatementTimeout);
     until_gone("SLEEP(4.5)", Duration::from_secs(2)).await;
     assert_eq!(names(&admin), "a");

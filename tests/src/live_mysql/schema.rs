@@ -96,12 +96,12 @@ async fn a_compiled_insert_and_update_change_their_one_row() {
 
     let booking =
         json!({ "code": "AB12CD", "guest": "Ada", "starts": "2026-05-01T10:00:00+02:00", "price": 12.5 });
-    let written = writer.write(&insert, &bound(&insert, &booking).unwrap(), soon()).await.unwrap();
+    let written = writer.write(&insert, &bound(&insert, &booking).unwrap(), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 1));
     let paid = json!({ "code": "AB12CD", "paid": true });
-    let written = writer.write(&update, &bound(&update, &paid).unwrap(), soon()).await.unwrap();
+    let written = writer.write(&update, &bound(&update, &paid).unwrap(), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 1));
-    let written = writer.write(&update, &bound(&update, &paid).unwrap(), soon()).await.unwrap();
+    let written = writer.write(&update, &bound(&update, &paid).unwrap(), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 0));
 
     let by_code = read_by(&catalog, "bookings", "code");

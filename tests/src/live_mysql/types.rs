@@ -121,9 +121,9 @@ async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
     let insert = statement(Action::Insert, &insert, &parameters, &[]);
     let mut writer = writer(&admin).await;
     let values: Vec<_> = cases.iter().map(|(_, _, argument, _)| argument.clone()).collect();
-    assert_eq!(writer.write(&insert, &values, soon()).await.unwrap().changed, 1);
+    assert_eq!(writer.write(&insert, &values, soon(), None).await.unwrap().changed, 1);
     let nulls = vec![Bound::Null; cases.len()];
-    assert_eq!(writer.write(&insert, &nulls, soon()).await.unwrap().changed, 1);
+    assert_eq!(writer.write(&insert, &nulls, soon(), None).await.unwrap().changed, 1);
 
     let mut reader = reader(&admin).await;
     let by_id = read_by(&catalog, "t", "id");

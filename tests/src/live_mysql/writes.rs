@@ -37,19 +37,20 @@ async fn matched_and_changed_rows_are_told_apart_and_only_one_matched_row_is_com
     let (admin, insert, update) = accounts();
     let mut connection = writer(&admin).await;
     for id in 1..=2 {
-        let written = connection.write(&insert, &row(id, "a", Bound::Integer(7)), soon()).await.unwrap();
+        let written =
+            connection.write(&insert, &row(id, "a", Bound::Integer(7)), soon(), None).await.unwrap();
         assert_eq!((written.matched, written.changed), (1, 1));
     }
     let to = |name: &str, id: i128| vec![Bound::Text(name.into()), Bound::Integer(id)];
-    let written = connection.write(&update, &to("b", 1), soon()).await.unwrap();
+    let written = connection.write(&update, &to("b", 1), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 1));
-    let written = connection.write(&update, &to("b", 1), soon()).await.unwrap();
+    let written = connection.write(&update, &to("b", 1), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 0));
-    let written = connection.write(&update, &to("c", 99), soon()).await.unwrap();
+    let written = connection.write(&update, &to("c", 99), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (0, 0));
     let name = shape(FieldType::String, "varchar(20)");
     let twins = statement(Action::Update, "UPDATE t SET name = ? WHERE twin = 7", &[("name", &name)], &[]);
-    let written = connection.write(&twins, &[Bound::Text("d".into())], soon()).await.unwrap();
+    let written = connection.write(&twins, &[Bound::Text("d".into())], soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (2, 0));
     assert_eq!(names(&admin), "b,a");
 }
@@ -58,7 +59,7 @@ async fn matched_and_changed_rows_are_told_apart_and_only_one_matched_row_is_com
 async fn a_row_that_does_not_fit_changes_nothing_and_leaves_the_connection_usable() {
     let (admin, insert, _) = accounts();
     let mut connection = writer(&admin).await;
-    connection.write(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap();
+    connection.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap();
     for (misfit, state) in [
         (row(1, "again", Bound::Null), b"23000"),
         (vec![Bound::Integer(2), Bound::Null, Bound::Null], b"23000"),
@@ -66,14 +67,14 @@ async fn a_row_that_does_not_fit_changes_nothing_and_leaves_the_connection_usabl
         (row(4, "a", Bound::Integer(13)), b"23000"),
         (row(1 << 40, "a", Bound::Null), b"22003"),
     ] {
-        let error = connection.write(&insert, &misfit, soon()).await.unwrap_err();
+        let error = connection.write(&insert, &misfit, soon(), None).await.unwrap_err();
         assert_eq!((error.fault, error.sqlstate), (Fault::ConstraintViolated, Some(*state)), "{misfit:?}");
         assert!(!error.advice.contains("longer than its"), "no text of the server");
         assert!(connection.is_usable());
     }
     assert_eq!(names(&admin), "a");
     let gone = statement(Action::Insert, "INSERT INTO gone VALUES (1)", &[], &[]);
-    let error = connection.write(&gone, &[], soon()).await.unwrap_err();
+    let error = connection.write(&gone, &[], soon(), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::SchemaMismatch);
 }
 
@@ -81,7 +82,7 @@ async fn a_row_that_does_not_fit_changes_nothing_and_leaves_the_connection_usabl
 async fn a_read_only_session_refuses_writes_in_the_driver_and_in_the_engine() {
     let (admin, insert, _) = accounts();
     let mut reader = reader(&admin).await;
-    let error = reader.write(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap_err();
+    let error = reader.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::ReadOnlyRefused);
     let error = reader.read(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::ReadOnlyRefused, Some(*b"25006")));

@@ -56,7 +56,8 @@ async fn two_hundred_calls_share_ten_connections_and_the_surplus_hears_so_quickl
     assert!(served >= 10);
     // Writes share the same cap.
     let write = update("UPDATE public.bookings SET note = $1::text WHERE id = $2::int4");
-    let written = pools.write(&key, &source, &write, &[text("x"), Bound::Integer(1)], soon()).await.unwrap();
+    let written =
+        pools.write(&key, &source, &write, &[text("x"), Bound::Integer(1)], soon(), None).await.unwrap();
     assert_eq!(written.matched, 1);
     assert!(connections(&credentials.database) <= 10);
 

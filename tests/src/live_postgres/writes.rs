@@ -10,14 +10,14 @@ async fn a_write_commits_exactly_one_row_and_returns_it() {
     let mut connection = open(&credentials, Session::ReadWrite).await;
     let by_key = update("UPDATE public.bookings SET note = $1::text WHERE id = $2::int4 RETURNING note");
     let binds = |id: i128| [text("new"), Bound::Integer(id)];
-    let written = connection.write(&by_key, &binds(1), soon()).await.unwrap();
+    let written = connection.write(&by_key, &binds(1), soon(), None).await.unwrap();
     assert_eq!((written.matched, written.changed), (1, 1));
     assert_eq!(written.rows.rows, vec![vec![json!("new")]]);
-    let missing = connection.write(&by_key, &binds(99), soon()).await.unwrap();
+    let missing = connection.write(&by_key, &binds(99), soon(), None).await.unwrap();
     assert_eq!(missing.matched, 0);
 
     let everything = update("UPDATE public.bookings SET note = $1::text WHERE id > $2::int4");
-    let written = connection.write(&everything, &binds(0), soon()).await.unwrap();
+    let written = connection.write(&everything, &binds(0), soon(), None).await.unwrap();
     assert_eq!(written.matched, 2);
     let notes = admin_sql(&credentials.database, "SELECT string_agg(note, ',' ORDER BY id) FROM bookings");
     assert_eq!(notes.trim(), "new,b");
@@ -50,7 +50,7 @@ async fn a_refused_write_names_its_reason_and_changes_nothing() {
     ];
     for (sql, fault, sqlstate) in cases {
         let error =
-            connection.write(&update(sql), &[text("x"), Bound::Integer(1)], soon()).await.unwrap_err();
+            connection.write(&update(sql), &[text("x"), Bound::Integer(1)], soon(), None).await.unwrap_err();
         assert_eq!((error.fault, error.sqlstate), (fault, Some(sqlstate)), "{sql}");
         assert!(!error.advice.contains("bookings"), "server text must not pass");
         assert!(connection.is_usable());
@@ -70,13 +70,16 @@ async fn somebody_elses_lock_is_waited_for_one_second() {
     );
     let fast = update("UPDATE public.bookings SET note = $1::text WHERE id = $2::int4");
     let held = tokio::spawn(async move {
-        holder.write(&slow, &[text("held"), Bound::Integer(1)], soon()).await.map(|written| written.matched)
+        holder
+            .write(&slow, &[text("held"), Bound::Integer(1)], soon(), None)
+            .await
+            .map(|written| written.matched)
     });
     while active(&credentials.database) != "1" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let started = Instant::now();
-    let error = waiter.write(&fast, &[text("x"), Bound::Integer(1)], soon()).await.unwrap_err();
+    let error = waiter.write(&fast, &[text("x"), Bound::Integer(1)], soon(), None).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::LockTimeout, Some(*b"55P03")));
     assert!(started.elapsed() < Duration::from_millis(1500));
     assert_eq!(held.await.unwrap(), Ok(1));

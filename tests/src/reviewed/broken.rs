@@ -9,7 +9,9 @@ use events::{IntegrationKind, OrganizationId};
 use functions::server;
 use functions::services::Services;
 use infra::sealing::{SealContext, SealError, Sealed, Sealer};
-use infra::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided};
+use infra::storage::{
+    Abandoned, AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, Settlement, StoreError, Voided,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -51,19 +53,17 @@ async fn a_write_whose_answer_could_not_be_sealed_is_refused_before_anything_is_
 }
 
 #[tokio::test]
-async fn a_defect_in_the_middle_of_a_write_leaves_it_in_doubt_and_not_running() {
+async fn a_defect_before_a_write_is_committed_changes_nothing_and_it_may_be_tried_again() {
     let desk = Desk::open().await;
     let broken = beside(&desk.site, |services| services.credentials = Arc::new(Panics)).await;
-    let lost = call(&broken, &desk.agent, "add_message", message("call-1")).await;
-    assert_eq!((lost.status, &lost.data()["outcome"]), (200, &json!("in_doubt")), "{}", lost.text);
-    for http in [&broken, &desk.site.http] {
-        let again = call(http, &desk.agent, "add_message", message("call-1")).await;
-        assert_eq!(again.header("idempotent-replayed"), Some("true"), "{}", again.text);
-        assert_eq!(again.data()["outcome"], "in_doubt");
-    }
+    let stopped = call(&broken, &desk.agent, "add_message", message("call-1")).await;
+    let data = stopped.data();
+    assert_eq!((stopped.status, &data["outcome"]), (200, &json!("unavailable")), "{}", stopped.text);
+    assert_eq!(data["code"], "internal_error");
     assert_eq!(desk.messages(), "0");
-    let other = call(&desk.site.http, &desk.agent, "add_message", message("call-2")).await;
-    assert_eq!(other.data()["outcome"], "ok", "{}", other.text);
+    let again = call(&desk.site.http, &desk.agent, "add_message", message("call-1")).await;
+    assert_eq!(again.data()["outcome"], "ok", "{}", again.text);
+    assert_eq!(desk.messages(), "1");
 }
 
 fn message(call_id: &str) -> Value {
@@ -107,7 +107,20 @@ impl AnswerStore for KeepsNothing {
         self.0.release(slots).await
     }
 
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+    async fn mark(&self, slots: &[AnswerSlot], evidence: &Sealed) -> Result<(), StoreError> {
+        self.0.mark(slots, evidence).await
+    }
+
+    async fn settle(
+        &self,
+        slots: &[AnswerSlot],
+        evidence: &Sealed,
+        settlement: Settlement<'_>,
+    ) -> Result<bool, StoreError> {
+        self.0.settle(slots, evidence, settlement).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError> {
         self.0.abandoned().await
     }
 

@@ -7,17 +7,17 @@ use super::connect::{MACHINE, establish, phase_end};
 use super::errors;
 use super::failure::{Failure, Result as WireResult};
 use super::link::{Cell, Executed, Prepared};
-use super::packets::{ColumnDefinition, Cursor, Done, Parameter};
-use super::values::{read_row, to_json};
+use super::packets::{ColumnDefinition, Done, Parameter};
+use super::rows::RowSink;
+use super::trace;
 use crate::databases::afterwards;
 use crate::databases::dial::Dialer;
-use crate::databases::driver::{Credentials, Plan};
+use crate::databases::driver::{BeforeCommit, Credentials, Plan};
 use crate::databases::{DatabaseError, Rows, Session, Written};
 use bytes::Bytes;
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
-use serde_json::Value;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -140,6 +140,7 @@ impl Mysql {
         statement: &Statement,
         binds: &[Bound],
         deadline: Instant,
+        before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
         if self.session != Session::ReadWrite {
             return Err(errors::refused(super::failure::ServerError {
@@ -179,13 +180,30 @@ impl Mysql {
                 return Err(error);
             }
         };
+        let written = Written { matched, changed, rows };
+        let inserted = match &executed {
+            Executed::Done(done) => done.inserted,
+            Executed::Rows => 0,
+        };
+        let agreed = match before {
+            Some(before) => {
+                let trace = trace::of(&self.origin, statement, &parameters, changed, inserted);
+                before.about_to_commit(trace, &written).await
+            }
+            None => Ok(()),
+        };
+        let in_time = |()| if Instant::now() < deadline { Ok(()) } else { Err(errors::timed_out()) };
+        if let Err(error) = agreed.and_then(in_time) {
+            self.conclude(flight, Ok(())).await?;
+            return Err(error);
+        }
         // From here on a kill could hit the commit itself.
         flight.land();
         self.link.extend_deadline(Instant::now() + COMMIT_GRACE);
         match self.end_with(COMMIT).await {
             Ok(()) => {
                 self.usable = true;
-                Ok(Written { matched, changed, rows })
+                Ok(written)
             }
             Err(failure) => Err(errors::committing(failure)),
         }
@@ -333,64 +351,4 @@ fn changed(done: &Done) -> u64 {
     let after = done.info.split_once("Changed: ").map(|(_, rest)| rest);
     let digits = after.and_then(|rest| rest.split(' ').next());
     digits.and_then(|digits| digits.parse().ok()).unwrap_or(done.affected)
-}
-
-/// Collects rows as JSON until the statement's limit or the bytes of an answer are reached.
-struct RowSink<'a> {
-    statement: &'a Statement,
-    rows: Rows,
-    bytes: usize,
-    count: u64,
-    misfit: bool,
-}
-
-impl<'a> RowSink<'a> {
-    fn new(statement: &'a Statement) -> Self {
-        Self { statement, rows: Rows::default(), bytes: 0, count: 0, misfit: false }
-    }
-
-    fn is_cut(&self) -> bool {
-        self.rows.truncated
-    }
-
-    fn push(&mut self, definitions: &[ColumnDefinition], payload: Bytes) -> WireResult<()> {
-        self.count += 1;
-        if self.misfit || self.rows.truncated {
-            return Ok(());
-        }
-        if definitions.len() != self.statement.columns.len() {
-            self.misfit = true;
-            return Ok(());
-        }
-        if self.rows.rows.len() as u64 >= u64::from(self.statement.limit)
-            || payload.len() > 4 * limits::RESULT_BYTES
-        {
-            self.rows.truncated = true;
-            return Ok(());
-        }
-        let mut row = Vec::with_capacity(definitions.len());
-        let mut columns = self.statement.columns.iter();
-        read_row(definitions, Cursor(payload), |definition, raw| {
-            if let Some(column) = columns.next() {
-                row.push(to_json(&column.shape, definition, raw));
-            }
-            Ok(())
-        })?;
-        self.bytes += row.iter().map(Value::to_string).map(|text| text.len() + 1).sum::<usize>();
-        if self.bytes > limits::RESULT_BYTES {
-            self.rows.truncated = true;
-        } else {
-            self.rows.rows.push(row);
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Rows, DatabaseError> {
-        if self.misfit {
-            return Err(errors::mismatch(
-                "The statement answers with other columns than it was compiled for. Discover the schema again.",
-            ));
-        }
-        Ok(self.rows)
-    }
 }

@@ -283,6 +283,8 @@ pub(super) enum ExecuteReply {
 pub(super) struct Done {
     /// Rows found, because of CLIENT_FOUND_ROWS.
     pub affected: u64,
+    /// What AUTO_INCREMENT gave to the row, 0 when it gave nothing.
+    pub inserted: u64,
     /// `Rows matched: 1  Changed: 0  Warnings: 0` after an update.
     pub info: String,
 }
@@ -293,11 +295,12 @@ impl ExecuteReply {
             Some(&OK) => {
                 let mut cursor = Cursor(payload.slice(1..));
                 let affected = cursor.length()?;
-                cursor.length()?;
+                let inserted = cursor.length()?;
                 refuse_more_results(cursor.u16()?)?;
                 cursor.u16()?;
                 let info = if cursor.0.is_empty() { Bytes::new() } else { cursor.text()? };
-                Ok(Self::Done(Done { affected, info: String::from_utf8_lossy(&info).into_owned() }))
+                let info = String::from_utf8_lossy(&info).into_owned();
+                Ok(Self::Done(Done { affected, inserted, info }))
             }
             Some(&ERR) => Err(Failure::Refused(server_error(Cursor(payload.slice(1..)))?)),
             Some(&LOCAL_INFILE) => Err(LOCAL_INFILE_REFUSED),

@@ -82,7 +82,8 @@ fn is_unreachable(fault: Fault) -> bool {
         | Fault::InDoubt
         | Fault::ProtocolViolation
         | Fault::ServerError
-        | Fault::CredentialsUnavailable => false,
+        | Fault::CredentialsUnavailable
+        | Fault::RecordUnavailable => false,
     }
 }
 

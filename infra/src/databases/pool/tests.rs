@@ -4,7 +4,6 @@ use crate::databases::driver::{Connection, ReadOnlyProof, ServerInfo};
 use async_trait::async_trait;
 use domain::catalog::Catalog;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 use tokio::sync::Notify;
 
 /// A connection that counts itself and does nothing else.
@@ -41,7 +40,16 @@ impl Connection for Fake {
     async fn read(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Rows, DatabaseError> {
         unreachable!("{UNUSED}")
     }
-    async fn write(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Written, DatabaseError> {
+    async fn ending(&mut self, _: &Trace, _: Duration, _: Instant) -> Result<Ending, DatabaseError> {
+        unreachable!("{UNUSED}")
+    }
+    async fn write(
+        &mut self,
+        _: &Statement,
+        _: &[Bound],
+        _: Instant,
+        _: Option<&dyn BeforeCommit>,
+    ) -> Result<Written, DatabaseError> {
         unreachable!("{UNUSED}")
     }
     async fn introspect(&mut self, _: &(dyn Fn(u64) + Send + Sync)) -> Result<Catalog, DatabaseError> {

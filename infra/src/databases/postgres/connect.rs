@@ -183,6 +183,7 @@ async fn log_in(
         prepared: Prepared::default(),
         canceller,
         server,
+        traces: true,
     })
 }
 

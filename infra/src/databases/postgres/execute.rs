@@ -4,14 +4,15 @@ use super::Postgres;
 use super::arguments::Argument;
 use super::connect::Running;
 use super::errors;
+use super::trace;
 use super::values::{Raw, Unreadable, decode};
-use crate::databases::driver::{Rows, Written};
+use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
 use crate::databases::error::{DatabaseError, Fault};
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
 use futures_util::TryStreamExt;
-use futures_util::future::join;
+use futures_util::future::join3;
 use postgres_types::{ToSql, Type};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -102,13 +103,28 @@ impl Postgres {
         }
     }
 
-    async fn prepared(&mut self, statement: &Statement) -> Result<tokio_postgres::Statement, Failure> {
-        if let Some(prepared) = self.prepared.get(&statement.hash) {
+    async fn prepared(&mut self, hash: &str, text: &str) -> Result<tokio_postgres::Statement, Failure> {
+        if let Some(prepared) = self.prepared.get(hash) {
             return Ok(prepared);
         }
-        let prepared = self.client.prepare(&statement.text).await?;
-        self.prepared.insert(&statement.hash, prepared.clone());
+        let prepared = self.client.prepare(text).await?;
+        self.prepared.insert(hash, prepared.clone());
         Ok(prepared)
+    }
+
+    /// None where the server is no PostgreSQL but speaks like one.
+    async fn prepared_trace(&mut self) -> Result<Option<tokio_postgres::Statement>, Failure> {
+        if !self.traces {
+            return Ok(None);
+        }
+        match self.prepared(trace::NAME, trace::TRACE).await {
+            Ok(prepared) => Ok(Some(prepared)),
+            Err(failure) if trace::is_unknown_here(&failure) => {
+                self.traces = false;
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
     }
 }
 
@@ -131,7 +147,7 @@ pub(super) async fn read(
 }
 
 async fn read_once(postgres: &mut Postgres, statement: &Statement, binds: &[Bound]) -> Result<Rows, Failure> {
-    let prepared = postgres.prepared(statement).await?;
+    let prepared = postgres.prepared(&statement.hash, &statement.text).await?;
     let rows = postgres.client.query_raw(&prepared, binds.iter().map(Argument)).await?;
     Ok(collect(rows, statement.limit).await?.rows)
 }
@@ -198,27 +214,40 @@ pub(super) async fn write(
     statement: &Statement,
     binds: &[Bound],
     deadline: Instant,
+    before: Option<&dyn BeforeCommit>,
 ) -> Result<Written, DatabaseError> {
     let run = async |postgres: &mut Postgres| match write_uncommitted(postgres, statement, binds).await {
         // Refused before it ran, and rolled back: it may run again.
         Err(Failure::Engine(error)) if errors::is_stale_preparation(&error) => {
             postgres.prepared.remove(&statement.hash);
+            postgres.prepared.remove(trace::NAME);
             write_uncommitted(postgres, statement, binds).await
         }
         done => done,
     };
     // Late or lost before COMMIT is sent means that the server rolls back.
     let done = postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, run).await?;
-    let done = done.map_err(|failure| postgres.classify(&failure))?;
+    let (done, trace) = done.map_err(|failure| postgres.classify(&failure))?;
     let written = Written { matched: done.affected, changed: done.affected, rows: done.rows };
     if written.matched != 1 {
         // A connection that cannot even roll back is closed, which rolls back as well.
         postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, rolled_back).await.ok();
         return Ok(written);
     }
-    if Instant::now() >= deadline {
+    let agreed = match before {
+        Some(before) => {
+            // Dropped meanwhile, the connection must not go back to the pool with its transaction open.
+            let open = Running::start(&postgres.canceller);
+            let agreed = before.about_to_commit(trace, &written).await;
+            open.finish();
+            agreed
+        }
+        None => Ok(()),
+    };
+    let in_time = |()| if Instant::now() < deadline { Ok(()) } else { Err(errors::by_sqlstate("57014")) };
+    if let Err(error) = agreed.and_then(in_time) {
         postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, rolled_back).await.ok();
-        return Err(errors::by_sqlstate("57014"));
+        return Err(error);
     }
     let commit = async |postgres: &mut Postgres| execute(&postgres.client, "COMMIT").await;
     match postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, commit).await {
@@ -229,21 +258,34 @@ pub(super) async fn write(
     }
 }
 
-/// BEGIN and the statement in one go. If BEGIN failed, the statement fails too: the session is read-only.
+/// BEGIN, the transaction's trace and the statement in one go. If BEGIN failed, the statement fails too: the session
+/// is read-only.
 async fn write_uncommitted(
     postgres: &mut Postgres,
     statement: &Statement,
     binds: &[Bound],
-) -> Result<Collected, Failure> {
-    let prepared = postgres.prepared(statement).await?;
+) -> Result<(Collected, Trace), Failure> {
+    let prepared = postgres.prepared(&statement.hash, &statement.text).await?;
+    let traced = postgres.prepared_trace().await?;
     let client = &postgres.client;
+    let trace = async {
+        match &traced {
+            Some(traced) => trace::read(client, traced).await,
+            None => Ok(None),
+        }
+    };
     let ran = async {
         let rows = client.query_raw(&prepared, binds.iter().map(Argument)).await?;
         collect(rows, statement.limit).await
     };
-    let (begun, ran) = join(execute(client, "BEGIN READ WRITE"), ran).await;
+    let (begun, trace, ran) = join3(execute(client, "BEGIN READ WRITE"), trace, ran).await;
+    if begun.is_ok() && trace.as_ref().is_err_and(trace::is_unknown_here) {
+        postgres.traces = false;
+        rolled_back(postgres).await;
+        return Box::pin(write_uncommitted(postgres, statement, binds)).await;
+    }
     let done = match begun {
-        Ok(()) => ran,
+        Ok(()) => trace.and_then(|trace| Ok((ran?, trace.unwrap_or(Trace::Nothing)))),
         Err(error) => Err(Failure::Engine(error)),
     };
     if done.is_err() {

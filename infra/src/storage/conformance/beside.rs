@@ -1,6 +1,6 @@
 use super::*;
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, Begun, StoreError, Voided};
+use crate::storage::{Abandoned, AnswerSlot, AnswerState, Begun, Settlement, StoreError, Voided};
 use domain::limits::IDEMPOTENCY_KEPT;
 use events::IntegrationKind::{Mysql, Postgres};
 
@@ -159,19 +159,77 @@ pub async fn an_answer_in_doubt_is_settled_once<B: Backend<Store: Store>>(backen
 
 pub async fn answers_of_a_process_that_died_are_found<B: Backend<Store: Store>>(backend: &B) {
     let dead = backend.open().await;
-    for key in ["a", "b", "c"] {
+    for key in ["a", "b", "c", "m"] {
         assert!(begin(&*dead, &slot(key)).await == Begun::Fresh);
     }
+    dead.mark(&[slot("m")], &sealed("m")).await.expect("marks");
     dead.finish(&[(slot("b"), sealed("answer"))], AnswerState::Done, None).await.expect("finishes");
     assert_eq!(dead.abandoned().await, Ok(vec![]), "a process does not abandon what it runs");
     drop(dead);
 
     let store = backend.open().await;
     assert!(begin(&*store, &slot("d")).await == Begun::Fresh);
-    assert_eq!(store.abandoned().await, Ok(vec![slot("a"), slot("c")]));
+    let left = |key, evidence| Abandoned { slot: slot(key), evidence };
+    assert_eq!(
+        store.abandoned().await,
+        Ok(vec![left("a", None), left("c", None), left("m", Some(sealed("m")))])
+    );
     assert!(begin(&*store, &slot("a")).await == Begun::Running);
-    store.finish(&[(slot("a"), sealed("doubt"))], AnswerState::InDoubt, None).await.expect("finishes");
-    assert_eq!(store.abandoned().await, Ok(vec![slot("c")]));
+    store.release(&[slot("a")]).await.expect("releases");
+    assert_eq!(store.abandoned().await, Ok(vec![left("c", None), left("m", Some(sealed("m")))]));
+}
+
+pub async fn a_marked_write_is_settled_under_its_evidence_and_no_later_attempt_with_it<
+    B: Backend<Store: Store>,
+>(
+    backend: &B,
+) {
+    let store = backend.open().await;
+    let both = [slot("a"), slot("b")];
+    let begin = async || store.begin(&both, noon()).await.expect("begins") == Begun::Fresh;
+    let settle = async |evidence: &str, settlement: Settlement<'_>| {
+        store.settle(&both, &sealed(evidence), settlement).await.expect("settles")
+    };
+    assert!(store.mark(&both, &sealed("nobody's")).await.is_err(), "nothing runs");
+    assert!(begin().await);
+    assert!(!settle("first", Settlement::Nothing).await, "it was not marked");
+    store.mark(&both, &sealed("first")).await.expect("marks");
+    assert!(store.peek(&both, noon()).await.expect("peeks") == Begun::Running, "its answer may come yet");
+    assert!(settle("first", Settlement::InDoubt).await);
+    assert!(
+        store.mark(&both, &sealed("late")).await.is_err(),
+        "it was given up, so it must not be committed"
+    );
+    for key in &both {
+        let found = store.peek(std::slice::from_ref(key), noon()).await.expect("peeks");
+        assert!(finished(found, AnswerState::InDoubt, "first"));
+    }
+    assert!(settle("first", Settlement::Nothing).await);
+    assert!(!settle("first", Settlement::Nothing).await, "once");
+
+    assert!(begin().await);
+    store.mark(&both, &sealed("second")).await.expect("marks");
+    assert!(!settle("first", Settlement::Nothing).await, "who finds out late ends no later attempt");
+    assert!(settle("second", Settlement::ForAPerson).await);
+    let answers = both.clone().map(|slot| (slot, sealed("answer")));
+    assert!(!settle("first", Settlement::Done(&answers, None)).await);
+    assert!(settle("second", Settlement::Done(&answers, None)).await);
+    assert!(!settle("second", Settlement::InDoubt).await, "what is known is not unlearnt");
+    assert!(finished(store.peek(&both, noon()).await.expect("peeks"), AnswerState::Done, "answer"));
+}
+
+pub async fn a_settled_write_makes_void_what_a_finished_one_would<B: Backend<Store: Store>>(backend: &B) {
+    let store = backend.open().await;
+    for key in ["row/1", "row/2"] {
+        assert!(begin(&*store, &slot(key)).await == Begun::Fresh);
+    }
+    store.finish(&[(slot("row/1"), sealed("x"))], AnswerState::Done, None).await.expect("finishes");
+    store.mark(&[slot("row/2")], &sealed("evidence")).await.expect("marks");
+    let voided = Voided { organization: acme(), prefix: "row/".to_owned(), except: "row/2".to_owned() };
+    let answers = [(slot("row/2"), sealed("y"))];
+    let settlement = Settlement::Done(&answers, Some(&voided));
+    assert_eq!(store.settle(&[slot("row/2")], &sealed("evidence"), settlement).await, Ok(true));
+    assert!(begin(&*store, &slot("row/1")).await == Begun::Fresh);
 }
 
 pub async fn finished_answers_expire_and_doubtful_ones_do_not<B: Backend<Store: Store>>(backend: &B) {

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod running;
+mod settling;
 
 pub use attempts::Attempts;
 
@@ -16,7 +17,9 @@ use super::items::{self, Filter, Item, Range, bytes, get_bytes, get_number, get_
 use super::tables::{RUNNING, SORT, TableName};
 use super::transact::unbuilt;
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError, Voided};
+use crate::storage::{
+    Abandoned, AnswerSlot, AnswerState, AnswerStore, Begun, Settlement, StoreError, Voided,
+};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{Delete, Put, TransactWriteItem, Update};
 use domain::limits::IDEMPOTENCY_KEPT;
@@ -36,6 +39,8 @@ const UNTIL: &str = "until";
 const EXPIRES: &str = "expires";
 const WRAPPED_KEY: &str = "wrapped_key";
 const BODY: &str = "body";
+/// There since slots are marked before their write is committed.
+const MARKS: &str = "marks";
 
 const STATE_RUNNING: &str = "running";
 const STATE_DONE: &str = "done";
@@ -136,7 +141,20 @@ impl AnswerStore for DynamoStore {
         Ok(())
     }
 
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
+    async fn mark(&self, slots: &[AnswerSlot], evidence: &Sealed) -> Result<(), StoreError> {
+        self.mark_slots(slots, evidence).await
+    }
+
+    async fn settle(
+        &self,
+        slots: &[AnswerSlot],
+        evidence: &Sealed,
+        settlement: Settlement<'_>,
+    ) -> Result<bool, StoreError> {
+        self.settle_slots(slots, evidence, settlement).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError> {
         self.left_running(Timestamp::now()).await
     }
 
@@ -202,6 +220,7 @@ impl DynamoStore {
             (STATE, text(STATE_RUNNING)),
             (ATTEMPT, text(attempt)),
             (OWNER, text(&self.process)),
+            (MARKS, number(1)),
             (UNTIL, number(now.as_second().saturating_add(kept))),
             (RUNNING.partition, text(running::shard(&slot.key))),
             (RUNNING.sort, number(now.as_microsecond())),

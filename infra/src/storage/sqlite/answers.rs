@@ -1,12 +1,15 @@
 //! Answers to requests that may be repeated.
 
+mod settling;
+
 use super::schema::unavailable;
 use super::{SqliteStore, reader};
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, StoreError, Voided};
+use crate::storage::{
+    Abandoned, AnswerSlot, AnswerState, AnswerStore, Begun, Settlement, StoreError, Voided,
+};
 use async_trait::async_trait;
 use domain::limits::IDEMPOTENCY_KEPT;
-use events::OrganizationId;
 use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
@@ -72,16 +75,7 @@ impl AnswerStore for SqliteStore {
             .write(move |connection| {
                 Box::pin(async move {
                     for slot in slots {
-                        sqlx::query(
-                            "DELETE FROM answers
-                             WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
-                        )
-                        .bind(slot.organization.as_str())
-                        .bind(slot.key)
-                        .bind(slot.body_hash)
-                        .execute(&mut *connection)
-                        .await
-                        .map_err(unavailable)?;
+                        give_back(connection, slot).await?;
                     }
                     Ok(())
                 })
@@ -89,24 +83,55 @@ impl AnswerStore for SqliteStore {
             .await
     }
 
-    async fn abandoned(&self) -> Result<Vec<AnswerSlot>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT organization, key, body_hash FROM answers
-             WHERE state = 'running' AND owner <> ? ORDER BY organization, key",
-        )
-        .bind(&self.process)
-        .fetch_all(&self.readers)
-        .await
-        .map_err(unavailable)?;
-        rows.iter()
-            .map(|row| {
-                Ok(AnswerSlot {
-                    organization: OrganizationId(row.try_get(0).map_err(unavailable)?),
-                    key: row.try_get(1).map_err(unavailable)?,
-                    body_hash: row.try_get(2).map_err(unavailable)?,
+    async fn mark(&self, slots: &[AnswerSlot], evidence: &Sealed) -> Result<(), StoreError> {
+        let (slots, owner, evidence) = (slots.to_vec(), self.process.clone(), evidence.clone());
+        self.writer
+            .write(move |connection| Box::pin(settling::mark(connection, slots, owner, evidence)))
+            .await
+    }
+
+    async fn settle(
+        &self,
+        slots: &[AnswerSlot],
+        evidence: &Sealed,
+        settlement: Settlement<'_>,
+    ) -> Result<bool, StoreError> {
+        let (slots, evidence) = (slots.to_vec(), evidence.clone());
+        let settled = settling::Settled::from(settlement);
+        self.writer
+            .write(move |connection| {
+                Box::pin(async move {
+                    if !settling::is_under(connection, &slots, &evidence).await? {
+                        return Ok(false);
+                    }
+                    match settled {
+                        settling::Settled::Done(answers, voided) => {
+                            for (slot, sealed) in answers {
+                                finish(connection, slot, AnswerState::Done, sealed).await?;
+                            }
+                            if let Some(voided) = voided {
+                                forget(connection, voided).await?;
+                            }
+                        }
+                        settling::Settled::Nothing => {
+                            for slot in slots {
+                                give_back(connection, slot).await?;
+                            }
+                        }
+                        settling::Settled::InDoubt => {
+                            for slot in slots {
+                                finish(connection, slot, AnswerState::InDoubt, evidence.clone()).await?;
+                            }
+                        }
+                    }
+                    Ok(true)
                 })
             })
-            .collect()
+            .await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Abandoned>, StoreError> {
+        settling::abandoned(&self.readers, &self.process).await
     }
 
     async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
@@ -197,6 +222,19 @@ async fn finish(
     if done.rows_affected() == 0 {
         return Err(StoreError::Unavailable("nobody has begun this answer, or it is finished".to_owned()));
     }
+    Ok(())
+}
+
+async fn give_back(connection: &mut SqliteConnection, slot: AnswerSlot) -> Result<(), StoreError> {
+    sqlx::query(
+        "DELETE FROM answers WHERE organization = ? AND key = ? AND body_hash = ? AND state <> 'done'",
+    )
+    .bind(slot.organization.as_str())
+    .bind(slot.key)
+    .bind(slot.body_hash)
+    .execute(connection)
+    .await
+    .map_err(unavailable)?;
     Ok(())
 }
 

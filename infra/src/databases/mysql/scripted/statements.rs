@@ -102,7 +102,7 @@ async fn written(
         }
     };
     let binds = argument();
-    let client = connection.write(&update, &binds, soon());
+    let client = connection.write(&update, &binds, soon(), None);
     let (outcome, ()) = tokio::join!(client, server);
     let outcome = outcome.map(|written| (written.matched, written.changed)).map_err(|error| error.fault);
     (outcome, connection.is_usable())

@@ -1,11 +1,12 @@
-//! Answers that a process left running when it died, found by an index that holds running ones alone.
+//! Answers that a process left running when it died, and those in doubt, found by an index that holds them alone.
 
-use super::{ATTEMPT, BODY_HASH, OWNER, STATE, STATE_RUNNING, named};
+use super::{ATTEMPT, BODY, BODY_HASH, MARKS, OWNER, STATE, STATE_DONE, STATE_RUNNING, WRAPPED_KEY, named};
+use crate::sealing::Sealed;
 use crate::storage::dynamodb::DynamoStore;
 use crate::storage::dynamodb::errors::unavailable;
-use crate::storage::dynamodb::items::{self, Item, get_text, number, text};
+use crate::storage::dynamodb::items::{self, Item, get_bytes, get_text, number, text};
 use crate::storage::dynamodb::tables::RUNNING;
-use crate::storage::{AnswerSlot, StoreError};
+use crate::storage::{Abandoned, AnswerSlot, StoreError};
 use jiff::{SignedDuration, Timestamp};
 
 /// Partitions of the index: one alone would bear 1,000 writes a second, each live write being two.
@@ -21,7 +22,7 @@ pub fn shard(key: &str) -> String {
 
 impl DynamoStore {
     /// Those of other processes, begun longer ago than any request runs, by organization and key.
-    pub(super) async fn left_running(&self, now: Timestamp) -> Result<Vec<AnswerSlot>, StoreError> {
+    pub(super) async fn left_running(&self, now: Timestamp) -> Result<Vec<Abandoned>, StoreError> {
         let lease = SignedDuration::try_from(self.lease).unwrap_or(SignedDuration::MAX);
         let begun_before = now.checked_sub(lease).unwrap_or(Timestamp::MIN);
         let mut left = Vec::new();
@@ -30,7 +31,9 @@ impl DynamoStore {
                 left.extend(self.confirmed_running(&entry).await?);
             }
         }
-        left.sort_by(|one, two| (&one.organization, &one.key).cmp(&(&two.organization, &two.key)));
+        left.sort_by(|one, two| {
+            (&one.slot.organization, &one.slot.key).cmp(&(&two.slot.organization, &two.slot.key))
+        });
         Ok(left)
     }
 
@@ -54,17 +57,27 @@ impl DynamoStore {
     }
 
     /// An index is behind its table: what it names may be finished by now.
-    async fn confirmed_running(&self, entry: &Item) -> Result<Option<AnswerSlot>, StoreError> {
+    async fn confirmed_running(&self, entry: &Item) -> Result<Option<Abandoned>, StoreError> {
         let (organization, key) = named(entry)?;
         let item = items::get(&self.client, &self.answers(), organization.as_str(), key).await?;
         let Some(item) = item else { return Ok(None) };
-        if get_text(&item, STATE)? != STATE_RUNNING || get_text(&item, OWNER)? == self.process {
+        let state = get_text(&item, STATE)?;
+        if state == STATE_DONE || state == STATE_RUNNING && get_text(&item, OWNER)? == self.process {
             return Ok(None);
         }
         let body_hash = get_text(&item, BODY_HASH)?.to_owned();
         let slot = AnswerSlot { organization, key: key.to_owned(), body_hash };
         // Whoever settles it settles this attempt, and none that takes the slot meanwhile.
         self.attempts.remember(&slot, get_text(&item, ATTEMPT)?);
-        Ok(Some(slot))
+        let evidence = if item.contains_key(BODY) {
+            let wrapped_key = get_bytes(&item, WRAPPED_KEY)?.to_vec();
+            Some(Sealed { wrapped_key, body: get_bytes(&item, BODY)?.to_vec() })
+        } else if item.contains_key(MARKS) {
+            None
+        } else {
+            // Of a release that did not mark: it may have been committed, and cannot be asked about.
+            Some(Sealed { wrapped_key: Vec::new(), body: Vec::new() })
+        };
+        Ok(Some(Abandoned { slot, evidence }))
     }
 }

@@ -3,7 +3,9 @@
 use super::*;
 use crate::emulators::wire::{Line, Wire};
 use crate::sealing::Sealed;
-use crate::storage::{AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided};
+use crate::storage::{
+    Abandoned, AnswerSlot, AnswerState, AnswerStore, Begun, CredentialStore, StoreError, Voided,
+};
 use domain::limits::AWS_OPERATION_TIMEOUT;
 use events::IntegrationKind::Postgres;
 use jiff::Timestamp;
@@ -51,7 +53,8 @@ async fn what_runs_is_abandoned_when_its_process_cannot_live_any_more_and_not_be
     assert!(begin(&dead, "long ago", now - lease - second).await == Begun::Fresh);
     assert!(begin(&dead, "just now", now).await == Begun::Fresh);
     assert!(begin(&store, "own", now - lease - second).await == Begun::Fresh);
-    assert_eq!(store.abandoned().await, Ok(vec![slot("long ago")]));
+    let left = Abandoned { slot: slot("long ago"), evidence: None };
+    assert_eq!(store.abandoned().await, Ok(vec![left]));
     store.release(&[slot("long ago")]).await.expect("releases");
     assert_eq!(store.abandoned().await, Ok(vec![]));
 }

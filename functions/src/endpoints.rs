@@ -25,6 +25,7 @@ pub static ALL: &[&Endpoint] = &[
     &agents::diff::ENDPOINT,
     &agents::report::ENDPOINT,
     &agents::rollback::ENDPOINT,
+    &agents::tools::ENDPOINT,
     &skills::bind::ENDPOINT,
     &skills::list::ENDPOINT,
     &skills::get::ENDPOINT,

@@ -62,6 +62,8 @@ mod timeouts;
 #[cfg(test)]
 mod tls_matrix;
 #[cfg(test)]
+mod tools;
+#[cfg(test)]
 mod webhooks;
 #[cfg(test)]
 mod writes;

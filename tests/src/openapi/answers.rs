@@ -121,8 +121,12 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     assert_eq!(stale.status, 412);
     http.patch(&desk(&format!("/skills/{skill}")), json!({ "description": "another" })).await.data();
     http.get(&desk(&format!("/skills/{skill}"))).await.data();
-    let paths =
-        [String::new(), "/prepublish-report".to_owned(), format!("/versions/{version}/diff?against=draft")];
+    let paths = [
+        String::new(),
+        "/prepublish-report".to_owned(),
+        "/tools?format=openai".to_owned(),
+        format!("/versions/{version}/diff?against=draft"),
+    ];
     for path in paths {
         http.get(&desk(&path)).await.data();
     }

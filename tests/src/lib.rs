@@ -48,6 +48,8 @@ mod live_postgres;
 #[cfg(test)]
 mod local_story;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "aws"))]
 mod outages;

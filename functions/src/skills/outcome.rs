@@ -196,7 +196,7 @@ pub struct CallResponse {
     changed: Option<u64>,
 }
 
-/// Of this statement's answers: the same, with its own leaves in the rows.
+/// JSON Schema of this statement's answers: the same, with its own leaves in the rows.
 pub fn answer_schema(statement: &Statement) -> Value {
     static ANY: LazyLock<Value> = LazyLock::new(|| {
         let settings = SchemaSettings::draft2020_12().for_serialize();
@@ -204,6 +204,9 @@ pub fn answer_schema(statement: &Statement) -> Value {
         let mut schema = generator.into_root_schema_for::<CallResponse>().to_value();
         // Widths of numbers are no formats that validators of clients know.
         without(&mut schema, &["$schema", "title", "format"]);
+        if let Some(members) = schema.as_object_mut() {
+            members.remove("description");
+        }
         schema
     });
     let mut schema = ANY.clone();

@@ -208,7 +208,8 @@ impl Opening {
             discoveries: Arc::new(Shared { store: discoveries.clone() }),
         };
         let config = self.deployment.config.clone();
-        let services = Arc::new(Services::granted(config, &ports, keys, self.name, self.function.grants));
+        let granted = Services::granted(config, &ports, keys, self.name, self.function.grants);
+        let services = Arc::new(Services { behind_gateway: true, ..granted });
         Ok(Arc::new(Aws { services, store, sealer, discoveries }))
     }
 

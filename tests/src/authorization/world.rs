@@ -101,6 +101,7 @@ impl World {
             "agents-rollback" => json!({ "versionId": version.unwrap_or(self.id("version")) }),
             "skills-bind" => binding(),
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
+            "mcp-answer" => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
             "subscriptions-create" => json!({ "url": NOBODY }),
             "keys-mint" => json!({ "name": "new", "scopes": ["keys:write"] }),
             other => panic!("tell the authorization matrix which body {other} takes"),

@@ -130,6 +130,10 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     for path in paths {
         http.get(&desk(&path)).await.data();
     }
+    let messages = [("Accept", "application/json, text/event-stream")];
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    assert_eq!(http.send("POST", &desk("/mcp"), Some(&list), &messages).await.status, 200);
+    assert_eq!(http.get(&desk("/mcp")).await.status, 200);
     let call = json!({ "arguments": { "phone": "+12025550142" } });
     http.post(&desk(&format!("/skills/{skill}/test")), call).await.data();
     http.post(&desk("/rollback"), json!({ "versionId": version })).await.data();

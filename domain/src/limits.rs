@@ -108,6 +108,9 @@ pub const HEAD_FRESH: Duration = Duration::from_secs(5);
 /// How long the state in memory is served after its head was last confirmed, when the log cannot be reached. Beyond
 /// that a revoked key might be taken.
 pub const HEAD_TRUSTED: Duration = Duration::from_secs(60);
+/// Aggregates in memory of one function, of all organizations that it has served: a skill with its statement is some
+/// 4 KB, and 512 MB are the least that a function has.
+pub const AGGREGATES_IN_MEMORY: usize = 40_000;
 /// How long an unwrapped data key stays in memory.
 pub const DATA_KEY_KEPT: Duration = Duration::from_secs(300);
 /// Data keys in memory of one process: far more than one function serves organizations in that time.
@@ -125,6 +128,8 @@ pub const DISCOVERY_KEPT: Duration = Duration::from_secs(24 * 3600);
 pub const ARTEFACT_INLINE_BYTES: usize = 64 * 1024;
 /// A stream of events ends after this; its client resumes where it was.
 pub const STREAM_ENDS_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// Organizations whose views a sweep looks at side by side: most of the time it waits for answers.
+pub const SWEPT_AT_ONCE: usize = 8;
 /// Silence on a stream of events. Proxies give a connection up after 30 to 60 s.
 pub const STREAM_HEARTBEAT: Duration = Duration::from_secs(15);
 /// Streams of one organization that one process serves at once.

@@ -251,6 +251,13 @@ impl Organization {
         Some(Document { subject: subject.clone(), version: self.version(subject), body })
     }
 
+    /// How many documents there would be: a measure of the memory that this takes.
+    pub fn size(&self) -> usize {
+        let of_kinds = self.integrations.len() + self.scopings.len();
+        let of_agents = self.agents.len() + self.versions.len() + self.skills.len();
+        of_kinds + of_agents + self.keys.len() + self.subscriptions.len()
+    }
+
     /// Every document, kind by kind.
     pub fn documents(&self) -> Vec<Document> {
         let integrations = self.integrations.keys().map(|id| Subject::new(SubjectKind::Integration, id));

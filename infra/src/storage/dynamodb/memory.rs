@@ -2,6 +2,7 @@
 
 use crate::storage::chain::Head;
 use domain::Organization;
+use domain::limits::AGGREGATES_IN_MEMORY;
 use events::{OrganizationId, Seq};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -50,10 +51,17 @@ struct Known {
     silent: Option<Moment>,
 }
 
-#[derive(Default)]
 pub struct Memory {
     organizations: Mutex<HashMap<OrganizationId, Known>>,
+    /// Aggregates of all organizations that may stay.
+    room: usize,
     turns: Mutex<HashMap<OrganizationId, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self { organizations: Mutex::default(), room: AGGREGATES_IN_MEMORY, turns: Mutex::default() }
+    }
 }
 
 impl Memory {
@@ -84,6 +92,21 @@ impl Memory {
                 let known = Known { tip: tip.clone(), confirmed, silent: None };
                 organizations.insert(tip.state.id.clone(), known);
             }
+        }
+        self.make_room(&mut organizations, &tip.state.id);
+    }
+
+    /// Lets go of those that were confirmed longest ago, but never of the one that is being served: what is gone is
+    /// loaded again when it is asked for.
+    fn make_room(&self, organizations: &mut HashMap<OrganizationId, Known>, serving: &OrganizationId) {
+        let size = |known: &Known| known.tip.state.size();
+        let mut total: usize = organizations.values().map(size).sum();
+        while total > self.room {
+            let others = organizations.iter().filter(|(id, _)| *id != serving);
+            let Some((oldest, known)) = others.max_by_key(|(_, known)| known.confirmed.age()) else { return };
+            total -= size(known);
+            let oldest = oldest.clone();
+            organizations.remove(&oldest);
         }
     }
 
@@ -116,4 +139,49 @@ impl Memory {
 // A panic while a lock is held cannot leave a map half changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::chain::stamp;
+    use crate::storage::conformance::{agent, commit};
+
+    fn tip(organization: &str, agents: usize) -> Tip {
+        let mut state = Organization::empty(organization.into());
+        let events = (0..agents).map(|number| agent(&format!("a{number}"), "Front desk")).collect();
+        let (row, events) = stamp(&Head::START, commit(&state.id, "fill", events)).expect("a commit");
+        for event in &events {
+            state.apply(event);
+        }
+        let head = Head { seq: row.seq, hash: row.hash, recorded_at: row.recorded_at };
+        Tip { head, state: Arc::new(state) }
+    }
+
+    fn known(memory: &Memory) -> Vec<String> {
+        let mut ids: Vec<String> = locked(&memory.organizations).keys().map(|id| id.0.clone()).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn the_organizations_that_were_confirmed_longest_ago_make_room() {
+        let memory = Memory { room: 5, ..Memory::default() };
+        for organization in ["a", "b"] {
+            memory.confirm(&tip(organization, 2), Moment::now());
+        }
+        memory.confirm(&tip("a", 2), Moment::now());
+        memory.confirm(&tip("c", 2), Moment::now());
+        assert_eq!(known(&memory), ["a", "c"]);
+        memory.confirm(&tip("c", 4), Moment::now());
+        assert_eq!(known(&memory), ["c"], "one that grows makes room, too");
+    }
+
+    #[test]
+    fn an_organization_that_is_larger_than_the_room_is_served_alone() {
+        let memory = Memory { room: 5, ..Memory::default() };
+        memory.confirm(&tip("a", 2), Moment::now());
+        memory.confirm(&tip("b", 9), Moment::now());
+        assert_eq!(known(&memory), ["b"]);
+    }
 }

@@ -12,7 +12,9 @@ use crate::storage::chain::{Chain, Head};
 use crate::storage::documents::{Compared, in_order};
 use crate::storage::replay::{self, PAGE, Rows};
 use domain::Organization;
+use domain::limits::SWEPT_AT_ONCE;
 use events::{OrganizationId, Seq, Subject};
+use futures_util::{StreamExt, stream};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
@@ -63,19 +65,19 @@ impl DynamoStore {
         Err(StoreError::Unavailable(reason))
     }
 
-    /// Every organization, one after the other: what a doorbell that was lost has left behind. Costs two small reads
-    /// for an organization that is not behind. Those whose turn did not come before `give_up` are unavailable.
+    /// Every organization, a few at a time: what a doorbell that was lost has left behind. Costs two small reads for
+    /// an organization that is not behind. Those whose turn did not come before `give_up` are unavailable.
     pub async fn sweep(&self, give_up: Instant) -> Result<Vec<Swept>, StoreError> {
-        let mut swept = Vec::new();
-        for organization in self.reader().organizations().await? {
+        let organizations = self.reader().organizations().await?;
+        let sweeps = stream::iter(organizations).map(async |organization| {
             let projected = if Instant::now() < give_up {
                 self.project(&organization).await
             } else {
                 Err(StoreError::Unavailable("there was no time left".to_owned()))
             };
-            swept.push(Swept { organization, projected });
-        }
-        Ok(swept)
+            Swept { organization, projected }
+        });
+        Ok(sweeps.buffered(SWEPT_AT_ONCE).collect().await)
     }
 
     /// Folds the whole log and compares the views with what that gives.

@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-history eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -32,23 +32,31 @@ prove: install ## the same tests with many more generated statements, replays an
 	cargo build --locked --release $(TESTED)
 	BINDERY_PROVE=1 PROPTEST_CASES=20000 cargo test --workspace --locked --release --tests
 
+# Tests build both backends into one; the second and the third line see what is deployed, and the server, without the
+# other's.
 lint: ## formatting, clippy, and what SAM and cfn-lint say of the template, as CI sees them
 	cargo fmt --all --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
+	cargo clippy --package functions --locked --bin lambda -- -D warnings
+	cargo clippy --package functions --locked --no-default-features --features embedded --bin bindery -- -D warnings
 	scripts/check_template.sh
 
 fmt: ## format the code
 	cargo fmt --all
 
-# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured.
+# The release profile is the local server's. Smaller functions start faster: docs/deploy.md has what was measured. This
+# is the profile lambda-small, which `sam build` has no option for.
 build-aws: ## what `sam deploy` takes to AWS: all functions in one small program; needs sam and cargo-lambda
-	CARGO_PROFILE_RELEASE_LTO=thin CARGO_PROFILE_RELEASE_OPT_LEVEL=s CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
+	CARGO_PROFILE_RELEASE_LTO=fat CARGO_PROFILE_RELEASE_OPT_LEVEL=z CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 sam build $(SAM)
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh
 
 bench-cold: ## what a function costs to start, to keep and to ship, in each way to build it
 	@scripts/bench_cold.sh
+
+bench-history: ## verifying 100,000 events, and telling what was true at any point of them
+	@scripts/bench_history.sh
 
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh

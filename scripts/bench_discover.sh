@@ -54,7 +54,7 @@ measure() {
 }
 
 scripts/install.sh jq
-cargo build --release --locked --no-default-features --package functions --bin bindery
+cargo build --release --locked --no-default-features --features embedded --package functions --bin bindery
 take_folder "$DIR"
 ! is_taken "$LISTEN" || die "something listens on $LISTEN already; choose another address by LISTEN="
 trap stop_all EXIT

@@ -49,7 +49,7 @@ load_clinic
 say "starting the server on $LISTEN; its log is $DIR/bindery.log"
 start_server "$DIR" "$LISTEN"
 BINDERY_KEY=$(mint_key "$DIR" clinic)
-export BINDERY_KEY BINDERY_URL="$URL" STORY_RESULT="$DIR/story.env"
+export BINDERY_KEY BINDERY_URL="$URL" BINDERY_DATA_DIR="$DIR/bindery" STORY_RESULT="$DIR/story.env"
 
 "$TARGET/story" 9>&-
 show_what_to_try

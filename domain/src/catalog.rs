@@ -7,7 +7,7 @@ mod finish;
 pub(crate) mod fixture;
 mod visible;
 
-pub use drift::drift;
+pub use drift::{drift, remedy, written};
 
 use events::IntegrationKind;
 use events::skill::{Action, FieldType, Shape};

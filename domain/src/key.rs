@@ -1,9 +1,9 @@
-//! API keys.
+//! API keys. Their names are not here: they stand in a directory beside the log.
 
 use crate::limits::KEYS_MAX;
 use crate::organization::{Decision, Organization};
 use crate::refusal::Refusal;
-use events::key::{KeyMinted, KeyRevoked, KeyRotated};
+use events::key::{KeyMinted, KeyRenamed, KeyRevoked, KeyRotated};
 use events::{Actor, KeyId, Recorded, Seq, Subject, SubjectKind};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,6 @@ pub fn subject(id: &KeyId) -> Subject {
 #[serde(rename_all = "camelCase")]
 pub struct Key {
     pub version: Seq,
-    pub name: String,
     pub scopes: Vec<String>,
     pub secret_hash: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -38,7 +37,6 @@ impl Key {
     pub(crate) fn minted(recorded: &Recorded, data: &KeyMinted) -> Self {
         Self {
             version: recorded.seq,
-            name: data.name.clone(),
             scopes: data.scopes.clone(),
             secret_hash: data.secret_hash.clone(),
             expires_at: data.expires_at,
@@ -89,7 +87,7 @@ pub fn mint(organization: &Organization, minted: KeyMinted, now: Timestamp) -> R
     Ok(Decision::on([stream.clone()], vec![(stream, minted.into())]))
 }
 
-/// Mints a successor with the same name, scopes and expiry; the old secret is taken until `valid_until`.
+/// Mints a successor with the same scopes and expiry; the old secret is taken until `valid_until`.
 pub fn rotate(
     organization: &Organization,
     id: &KeyId,
@@ -104,7 +102,6 @@ pub fn rotate(
     }
     let minted = KeyMinted {
         key_id: successor.clone(),
-        name: key.name.clone(),
         scopes: key.scopes.clone(),
         secret_hash,
         expires_at: key.expires_at,
@@ -123,4 +120,10 @@ pub fn revoke(organization: &Organization, id: &KeyId) -> Result<Decision, Refus
         None => vec![(subject(id), KeyRevoked {}.into())],
     };
     Ok(Decision::on([subject(id)], events))
+}
+
+/// Records that the name beside the log is about to be another, or none.
+pub fn rename(organization: &Organization, id: &KeyId, erased: bool) -> Result<Decision, Refusal> {
+    organization.key(id.as_str())?;
+    Ok(Decision::on([subject(id)], vec![(subject(id), KeyRenamed { erased }.into())]))
 }

@@ -4,11 +4,13 @@
 pub mod agent;
 pub mod arguments;
 pub mod catalog;
+pub mod consequence;
 pub mod integration;
 pub mod key;
 pub mod limits;
 pub mod nearest;
 pub mod organization;
+pub mod present;
 pub mod refusal;
 pub mod scoping;
 pub mod scripts;
@@ -19,4 +21,5 @@ pub mod subscription;
 pub mod tools;
 
 pub use organization::Organization;
+pub use present::Present;
 pub use refusal::{FieldError, Refusal};

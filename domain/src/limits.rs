@@ -156,3 +156,13 @@ pub const WEBHOOK_SECRET_OVERLAP: Duration = Duration::from_secs(24 * 3600);
 pub const WEBHOOK_ATTEMPTS_KEPT: usize = 1000;
 /// Where attempts expire by themselves.
 pub const WEBHOOK_ATTEMPT_KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Events between two states of the past that are kept: folding as many takes some hundredths of a second.
+pub const PAST_EVERY: u64 = 2000;
+/// Bytes of a kept state, as JSON, that are read in the time in which one event is read and folded. Larger states are
+/// kept less often, so that folding what is behind one takes no longer than reading it; compressed, all of them
+/// together are smaller than the log.
+pub const PAST_BYTES_AN_EVENT: u64 = 4096;
+/// Bytes that one event adds to a state, about.
+pub const EVENT_BYTES: u64 = 1024;
+/// Bytes of the states of the past that a process remembers, as JSON. They save it the reading of what is kept.
+pub const PAST_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;

@@ -12,11 +12,12 @@ use events::{
     SubscriptionId, VersionId,
 };
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Cheap to clone: aggregates are shared until an event changes them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Organization {
     pub id: OrganizationId,
     pub head: Seq,
@@ -180,6 +181,11 @@ impl Organization {
             Event::KeyRevoked(_) => {
                 if let Some(key) = self.keys.get_mut(recorded.subject.id.as_str()) {
                     Arc::make_mut(key).revoked(recorded);
+                }
+            }
+            Event::KeyRenamed(_) => {
+                if let Some(key) = self.keys.get_mut(recorded.subject.id.as_str()) {
+                    Arc::make_mut(key).version = recorded.seq;
                 }
             }
             Event::SubscriptionCreated(data) => {

@@ -16,6 +16,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
+pub use effects::side_effects;
 pub use render::hash;
 pub use request::{CALLER_PARAMETERS, Request, RequestInput, slug};
 pub use tool::{allowed_fields, parameters_schema, required_params, row_schema, strict_parameters_schema};
@@ -37,6 +38,8 @@ pub fn compile(
     request: &Request,
 ) -> Result<(Binding, Statement), Vec<FieldError>> {
     let plan = check::check(catalog, blocked, request)?;
-    let statement = render::render(catalog.kind, &plan, effects::of(&plan, blocked));
+    let assigned: Vec<&str> = plan.assignments.iter().map(|(_, field)| field.name.as_str()).collect();
+    let effects = effects::of(plan.action, plan.object, &assigned, blocked);
+    let statement = render::render(catalog.kind, &plan, effects);
     Ok((request.binding(&plan), statement))
 }

@@ -83,9 +83,48 @@ pub struct Recorded {
     pub subject: Subject,
     pub actor: Actor,
     pub request_id: RequestId,
+    /// The event that this one follows from; None when it is what the request itself asked for.
+    pub cause: Option<EventId>,
     /// Strictly increasing with `seq`, to the microsecond.
     pub recorded_at: Timestamp,
     pub event: Event,
     pub prev_hash: [u8; 32],
     pub hash: [u8; 32],
+}
+
+/// An event as clients and subscribers see it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WireEvent {
+    /// Gapless within an organization.
+    pub seq: Seq,
+    pub id: EventId,
+    #[serde(rename = "type")]
+    pub name: String,
+    pub version: u32,
+    pub subject: Subject,
+    pub actor: Actor,
+    pub request_id: RequestId,
+    /// The event that this one follows from; absent when it is what the request itself asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EventId>,
+    #[schemars(with = "String")]
+    pub recorded_at: Timestamp,
+    /// What its type and version promise; each has a schema of its own.
+    pub data: serde_json::Value,
+    /// Of the event before, in hex.
+    pub prev_hash: String,
+    pub hash: String,
+}
+
+impl WireEvent {
+    /// With every type there is. What `data` holds has a schema for each type and version.
+    pub fn schema() -> schemars::Schema {
+        let mut schema = schemars::schema_for!(WireEvent);
+        let names: Vec<&str> = Event::ALL.iter().map(|(name, _)| *name).collect();
+        if let Some(name) = schema.pointer_mut("/properties/type") {
+            name["enum"] = names.into();
+        }
+        schema
+    }
 }

@@ -1,6 +1,7 @@
 //! What has shipped stays readable: frozen samples decode, and the committed schemas are today's shapes.
 
-use crate::{Event, OrganizationId, Seq, json};
+use crate::{Event, OrganizationId, Recorded, Seq, WireEvent, json};
+use jsonschema::Validator;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
@@ -24,18 +25,74 @@ fn wanted() -> BTreeSet<String> {
     Event::ALL.iter().flat_map(versions).collect()
 }
 
+/// Samples of what an envelope may hold besides.
+const OF_ENVELOPES: [&str; 1] = ["SkillsQuarantined.v1.caused.json"];
+/// The schema of what surrounds every event.
+const ENVELOPE: &str = "Envelope.v1.json";
+
+fn samples() -> BTreeSet<String> {
+    wanted().into_iter().chain(OF_ENVELOPES.map(str::to_owned)).collect()
+}
+
+fn recorded(sample: &str) -> Recorded {
+    let raw: Box<RawValue> = serde_json::from_str(sample).expect("JSON");
+    json::decode(&OrganizationId::from("acme"), Seq(7), &[3; 32], &[4; 32], &raw)
+        .unwrap_or_else(|error| panic!("{error}: {sample}"))
+}
+
+fn read(folder_name: &str, file: &str) -> String {
+    fs::read_to_string(folder(folder_name).join(file)).unwrap_or_else(|error| panic!("{file}: {error}"))
+}
+
+fn validator(schema: &str) -> Validator {
+    let schema = serde_json::from_str(&read("schemas", schema)).expect("JSON");
+    jsonschema::validator_for(&schema).expect("a schema")
+}
+
 #[test]
 fn every_version_that_shipped_has_a_sample_and_no_sample_is_left_over() {
-    assert_eq!(files("samples"), wanted());
+    assert_eq!(files("samples"), samples());
+}
+
+#[test]
+fn every_sample_is_what_the_published_schemas_say() {
+    let envelope = validator(ENVELOPE);
+    for file in samples() {
+        let text = read("samples", &file);
+        let sample: Value = serde_json::from_str(&text).expect("JSON");
+        let (name, version) = (sample["type"].as_str().expect("a type"), &sample["version"]);
+        let data = validator(&format!("{name}.v{version}.json"));
+        data.validate(&sample["data"]).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let wire = recorded(&text).to_wire();
+        envelope.validate(&wire).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let name = wire["type"].as_str().expect("a type");
+        let today = validator(&format!("{name}.v{}.json", wire["version"]));
+        today.validate(&wire["data"]).unwrap_or_else(|error| panic!("{file} on the wire: {error}"));
+    }
+}
+
+#[test]
+fn a_schema_refuses_what_no_event_is() {
+    let mut wire = recorded(&read("samples", "KeyRevoked.v1.json")).to_wire();
+    wire["type"] = "KeyForgotten".into();
+    assert!(validator(ENVELOPE).validate(&wire).is_err());
+    let named = serde_json::json!({ "keyId": 7, "scopes": [], "secretHash": "00" });
+    assert!(validator("KeyMinted.v2.json").validate(&named).is_err());
+}
+
+#[test]
+fn a_key_that_was_minted_with_its_name_is_read_without_it() {
+    let old = recorded(&read("samples", "KeyMinted.v1.json"));
+    let today = recorded(&read("samples", "KeyMinted.v2.json"));
+    assert_eq!(old.event, today.event);
+    assert!(!old.to_wire().to_string().contains("\"name\""));
 }
 
 #[test]
 fn every_sample_decodes_and_its_data_comes_back_unchanged() {
-    for file in wanted() {
-        let text = fs::read_to_string(folder("samples").join(&file)).expect("a sample");
-        let raw: Box<RawValue> = serde_json::from_str(&text).expect("JSON");
-        let recorded = json::decode(&OrganizationId::from("acme"), Seq(7), &[3; 32], &raw)
-            .unwrap_or_else(|error| panic!("{file}: {error}"));
+    for file in samples() {
+        let text = read("samples", &file);
+        let recorded = recorded(&text);
         let sample: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(sample["type"], recorded.event.name(), "{file}");
 
@@ -48,6 +105,7 @@ fn every_sample_decodes_and_its_data_comes_back_unchanged() {
             &recorded.subject,
             &recorded.actor,
             &recorded.request_id,
+            recorded.cause.as_ref(),
             recorded.recorded_at,
             &recorded.event,
         )
@@ -55,7 +113,9 @@ fn every_sample_decodes_and_its_data_comes_back_unchanged() {
         let again: Value = serde_json::from_str(bytes.get()).expect("JSON");
         assert_eq!(again, sample, "{file}");
         let wire = recorded.to_wire();
-        for member in ["id", "type", "version", "subject", "actor", "requestId", "recordedAt", "data"] {
+        for member in
+            ["id", "type", "version", "subject", "actor", "requestId", "cause", "recordedAt", "data"]
+        {
             assert_eq!(wire[member], sample[member], "{member} of {file} on the wire");
         }
     }
@@ -66,8 +126,9 @@ fn every_sample_decodes_and_its_data_comes_back_unchanged() {
 fn the_committed_schemas_are_those_of_today() {
     let write = std::env::var_os("BINDERY_WRITE_SCHEMAS").is_some();
     let mut known = BTreeSet::new();
-    for (name, version, schema) in Event::schemas() {
-        let file = format!("{name}.v{version}.json");
+    let of_events = Event::schemas().into_iter();
+    let of_events = of_events.map(|(name, version, schema)| (format!("{name}.v{version}.json"), schema));
+    for (file, schema) in of_events.chain([(ENVELOPE.to_owned(), WireEvent::schema())]) {
         let today = serde_json::to_string_pretty(&schema).expect("JSON") + "\n";
         let path = folder("schemas").join(&file);
         if write {
@@ -82,6 +143,7 @@ fn the_committed_schemas_are_those_of_today() {
         known.insert(file);
     }
     // Schemas of older versions stay for subscribers that still hold such events.
-    let strangers: Vec<_> = files("schemas").into_iter().filter(|file| !wanted().contains(file)).collect();
-    assert!(strangers.is_empty() && known.is_subset(&wanted()), "{strangers:?}");
+    let wanted: BTreeSet<String> = wanted().into_iter().chain([ENVELOPE.to_owned()]).collect();
+    assert_eq!(files("schemas"), wanted);
+    assert!(known.is_subset(&wanted));
 }

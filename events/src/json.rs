@@ -1,10 +1,13 @@
 //! The only place where events become bytes and bytes become events.
 
+use crate::envelope::WireEvent;
 use crate::{Actor, Event, EventId, OrganizationId, Recorded, RequestId, Seq, Subject, upcast};
 use jiff::Timestamp;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 
 /// An event as its bytes stand in the log. `seq` and the hashes are not in them: they follow from the position.
 #[derive(Deserialize)]
@@ -17,6 +20,8 @@ struct Stored<'a> {
     subject: Subject,
     actor: Actor,
     request_id: RequestId,
+    #[serde(default)]
+    cause: Option<EventId>,
     recorded_at: Timestamp,
     #[serde(borrow)]
     data: &'a RawValue,
@@ -63,6 +68,7 @@ pub fn encode(
     subject: &Subject,
     actor: &Actor,
     request_id: &RequestId,
+    cause: Option<&EventId>,
     recorded_at: Timestamp,
     event: &Event,
 ) -> Result<Box<RawValue>, DecodeError> {
@@ -74,6 +80,8 @@ pub fn encode(
         subject: &'a Subject,
         actor: &'a Actor,
         request_id: &'a RequestId,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cause: Option<&'a EventId>,
         recorded_at: Timestamp,
         #[serde(flatten)]
         event: &'a Event,
@@ -84,17 +92,19 @@ pub fn encode(
         subject,
         actor,
         request_id,
+        cause,
         recorded_at,
         event,
     })
     .map_err(|error| DecodeError::Malformed(error.to_string()))
 }
 
-/// The event at `seq`, whose predecessor in the chain has the hash `prev`.
+/// The event at `seq` with the hash `hash`, as [`chain`] gives it; its predecessor has the hash `prev`.
 pub fn decode(
     organization: &OrganizationId,
     seq: Seq,
     prev: &[u8; 32],
+    hash: &[u8; 32],
     bytes: &RawValue,
 ) -> Result<Recorded, DecodeError> {
     let stored: Stored<'_> =
@@ -107,11 +117,42 @@ pub fn decode(
         subject: stored.subject,
         actor: stored.actor,
         request_id: stored.request_id,
+        cause: stored.cause,
         recorded_at: stored.recorded_at,
         event,
         prev_hash: *prev,
-        hash: chain(organization, seq, prev, bytes.get().as_bytes()),
+        hash: *hash,
     })
+}
+
+/// When an event was recorded, without reading what follows that in its bytes: half of a verification's time would go
+/// into data that nobody looks at.
+pub fn recorded_at(bytes: &RawValue) -> Option<Timestamp> {
+    struct Found(Option<Timestamp>);
+
+    impl<'de> Visitor<'de> for &mut Found {
+        type Value = ();
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an event")
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+            while let Some(name) = map.next_key::<Cow<'de, str>>()? {
+                if name == "recordedAt" {
+                    self.0 = Some(map.next_value()?);
+                    break;
+                }
+                map.next_value::<IgnoredAny>()?;
+            }
+            Ok(())
+        }
+    }
+
+    let mut found = Found(None);
+    // It says that the rest was not read.
+    let _ = serde_json::Deserializer::from_str(bytes.get()).deserialize_map(&mut found);
+    found.0
 }
 
 /// Data of any version that ever shipped, brought up to today's shape.
@@ -133,19 +174,26 @@ pub fn decode_data(name: &str, version: u32, data: &RawValue) -> Result<Event, D
 impl Recorded {
     /// The event as clients and subscribers see it.
     pub fn to_wire(&self) -> serde_json::Value {
-        serde_json::json!({
-            "seq": self.seq,
-            "id": self.id,
-            "type": self.event.name(),
-            "version": self.event.version(),
-            "subject": self.subject,
-            "actor": self.actor,
-            "requestId": self.request_id,
-            "recordedAt": self.recorded_at,
-            "data": serde_json::to_value(&self.event).expect("events are JSON")["data"],
-            "prevHash": hex::encode(self.prev_hash),
-            "hash": hex::encode(self.hash),
-        })
+        serde_json::to_value(self.on_the_wire()).expect("it is JSON")
+    }
+
+    /// The same before it is JSON.
+    pub fn on_the_wire(&self) -> WireEvent {
+        let data = serde_json::to_value(&self.event).expect("events are JSON")["data"].take();
+        WireEvent {
+            seq: self.seq,
+            id: self.id.clone(),
+            name: self.event.name().to_owned(),
+            version: self.event.version(),
+            subject: self.subject.clone(),
+            actor: self.actor.clone(),
+            request_id: self.request_id.clone(),
+            cause: self.cause.clone(),
+            recorded_at: self.recorded_at,
+            data,
+            prev_hash: hex::encode(self.prev_hash),
+            hash: hex::encode(self.hash),
+        }
     }
 }
 
@@ -175,6 +223,17 @@ mod tests {
     fn data_that_is_not_the_shape_its_type_promises_is_malformed() {
         let refused = decode_data("AgentCreated", 1, &raw(r#"{"title":"x"}"#));
         assert!(matches!(refused, Err(DecodeError::Malformed(_))), "{refused:?}");
+    }
+
+    #[test]
+    fn an_instant_is_found_wherever_it_stands_and_only_at_the_top() {
+        let at = |text: &str| recorded_at(&raw(text)).map(|at| at.to_string());
+        let found = Some("2026-11-05T09:30:11Z".to_owned());
+        assert_eq!(at(r#"{"recordedAt":"2026-11-05T09:30:11Z","data":{}}"#), found);
+        assert_eq!(at(r#"{"data":{"recordedAt":"x"},"recordedAt":"2026-11-05T09:30:11Z"}"#), found);
+        for none in ["1", r#"{"data":{"recordedAt":"2026-11-05T09:30:11Z"}}"#, r#"{"recordedAt":"soon"}"#] {
+            assert_eq!(at(none), None, "{none}");
+        }
     }
 
     #[test]

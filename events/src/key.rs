@@ -1,4 +1,5 @@
-//! API keys. The log knows their id, scopes and a keyed hash, never the secret.
+//! API keys. The log knows their id, scopes and a keyed hash, never the secret, nor the name: that may be a person's,
+//! so it stands in a directory beside the log, where it can be changed and erased.
 
 use crate::KeyId;
 use jiff::Timestamp;
@@ -9,7 +10,6 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct KeyMinted {
     pub key_id: KeyId,
-    pub name: String,
     pub scopes: Vec<String>,
     /// HMAC-SHA-256(pepper, secret) in hex.
     pub secret_hash: String,
@@ -31,3 +31,11 @@ pub struct KeyRotated {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyRevoked {}
+
+/// Its name beside the log was changed, or erased. What it was and is, the log does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyRenamed {
+    /// It has no name any more.
+    pub erased: bool,
+}

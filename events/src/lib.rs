@@ -18,6 +18,6 @@ pub mod upcast;
 #[cfg(test)]
 mod frozen;
 
-pub use envelope::{Actor, ActorKind, Recorded, Subject, SubjectKind};
+pub use envelope::{Actor, ActorKind, Recorded, Subject, SubjectKind, WireEvent};
 pub use ids::*;
 pub use names::Event;

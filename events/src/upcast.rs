@@ -8,8 +8,14 @@ use serde_json::Value;
 /// Fails with a sentence when the data is not of the version that it claims.
 pub type Step = fn(Value) -> Result<Value, String>;
 
-/// Event name, the version it starts from, the step. No event has had a second version yet.
-const STEPS: &[(&str, u32, Step)] = &[];
+/// Event name, the version it starts from, the step.
+const STEPS: &[(&str, u32, Step)] = &[("KeyMinted", 1, forget_the_name)];
+
+/// Version 1 held the key's name, which may be a person's.
+fn forget_the_name(mut data: Value) -> Result<Value, String> {
+    data.as_object_mut().ok_or("not an object")?.remove("name");
+    Ok(data)
+}
 
 /// The steps from `version` to `current`, in order. None when one is missing, or `version` is not below `current`:
 /// the event was written by a newer release, or by something that is not Bindery.

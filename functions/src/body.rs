@@ -1,16 +1,19 @@
 //! Request bodies: read fast when they are right, explained in full when they are not.
 
+mod misfits;
+
 use crate::endpoint::Context;
 use crate::problem::{Code, Problem};
 use domain::FieldError;
 use http::header;
-use jsonschema::error::ValidationErrorKind;
+use misfits::misfits;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Of requests' schemas: each is whole, without references.
 pub fn generator() -> SchemaGenerator {
-    SchemaSettings::draft2020_12().into_generator()
+    SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator()
 }
 
 /// Names a type's schema in an endpoint's declaration.
@@ -54,9 +57,7 @@ fn explain<T: JsonSchema>(body: &[u8], error: &serde_json::Error) -> Problem {
         return Problem::fields(Code::ValidationError, vec![FieldError::new("", "malformed_json", detail)]);
     };
     let schema = generator().into_root_schema_for::<T>();
-    let validator = jsonschema::validator_for(schema.as_value()).expect("our own schemas are valid");
-    let mut errors: Vec<FieldError> =
-        validator.iter_errors(&value).flat_map(|error| describe(&error)).collect();
+    let mut errors = misfits(schema.as_value(), &value);
     if errors.is_empty() {
         // What a schema cannot say, such as a number beyond its type. The text names our own types only.
         errors.push(FieldError::new("", "invalid", error.to_string()));
@@ -64,60 +65,4 @@ fn explain<T: JsonSchema>(body: &[u8], error: &serde_json::Error) -> Problem {
     errors.sort_by(|a, b| a.field.cmp(&b.field));
     errors.dedup();
     Problem::fields(Code::ValidationError, errors)
-}
-
-/// One schema violation as field errors. Messages never repeat the value: it may be a password.
-fn describe(error: &jsonschema::ValidationError<'_>) -> Vec<FieldError> {
-    let at = field_path(error.instance_path().as_str());
-    let below = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
-    match error.kind() {
-        ValidationErrorKind::AdditionalProperties { unexpected }
-        | ValidationErrorKind::UnevaluatedProperties { unexpected } => unexpected
-            .iter()
-            .map(|name| FieldError::new(below(name), "unknown_field", "this endpoint has no such field"))
-            .collect(),
-        ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            vec![FieldError::new(below(name), "required", "this field is required")]
-        }
-        ValidationErrorKind::Enum { options } => {
-            let options: Vec<String> =
-                options.as_array().into_iter().flatten().map(|option| option.to_string()).collect();
-            vec![FieldError::new(at, "not_allowed", format!("must be one of {}", options.join(", ")))]
-        }
-        ValidationErrorKind::Type { kind } => {
-            let expected = match kind {
-                jsonschema::error::TypeKind::Single(one) => one.to_string(),
-                jsonschema::error::TypeKind::Multiple(many) => {
-                    many.iter().map(|one| one.to_string()).collect::<Vec<_>>().join(" or ")
-                }
-            };
-            vec![FieldError::new(at, "wrong_type", format!("must be of type {expected}"))]
-        }
-        ValidationErrorKind::Minimum { limit } => {
-            vec![FieldError::new(at, "out_of_range", format!("must be at least {limit}"))]
-        }
-        ValidationErrorKind::Maximum { limit } => {
-            vec![FieldError::new(at, "out_of_range", format!("must be at most {limit}"))]
-        }
-        // The rest of JSON Schema's vocabulary: the masked text says what is wrong without the value.
-        _ => vec![FieldError::new(at, "invalid", error.masked().to_string())],
-    }
-}
-
-/// `/inputs/2/arg` as `inputs[2].arg`.
-fn field_path(pointer: &str) -> String {
-    let mut path = String::new();
-    for part in pointer.split('/').skip(1) {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        if part.bytes().all(|byte| byte.is_ascii_digit()) && !part.is_empty() {
-            path.push_str(&format!("[{part}]"));
-        } else {
-            if !path.is_empty() {
-                path.push('.');
-            }
-            path.push_str(&part);
-        }
-    }
-    path
 }

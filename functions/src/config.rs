@@ -2,6 +2,7 @@
 
 use ipnet::IpNet;
 use std::time::Duration;
+use tracing_subscriber::filter::Targets;
 
 /// One environment variable. `bindery --help` prints this list.
 pub struct Variable {
@@ -62,7 +63,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable {
         name: "BINDERY_LOG",
         default: "info",
-        meaning: "what is logged, as a filter such as warn or functions=debug; log lines never hold values of \
+        meaning: "what is logged, as a comma list such as warn,functions=debug; log lines never hold values of \
                   arguments, rows or credentials",
     },
 ];
@@ -123,7 +124,7 @@ pub struct Config {
     pub stream_heartbeat: Duration,
     pub webhook_retry_base: Duration,
     pub webhook_give_up: Duration,
-    pub log: String,
+    pub log: Targets,
 }
 
 impl Config {
@@ -172,6 +173,12 @@ impl Config {
             number("BINDERY_WEBHOOK_RETRY_BASE_MS", domain::limits::WEBHOOK_RETRY_BASE.as_millis() as u32);
         let webhook_give_up =
             number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
+        let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
+        // A space would be part of a name.
+        let log = log.replace(' ', "").parse::<Targets>().unwrap_or_else(|error| {
+            wrong.push(format!("BINDERY_LOG: {error}; write it like warn,functions=debug"));
+            Targets::new()
+        });
         if !wrong.is_empty() {
             return Err(wrong);
         }
@@ -185,7 +192,7 @@ impl Config {
             stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
-            log: lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned()),
+            log,
         })
     }
 
@@ -206,15 +213,24 @@ mod tests {
             "BINDERY_ALLOW_PRIVATE_HOSTS" => Some("10.0.0.0/8, nonsense".to_owned()),
             "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
             "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
+            "BINDERY_LOG" => Some("functions=loud".to_owned()),
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap_err();
-        assert_eq!(wrong.len(), 3, "{wrong:?}");
+        assert_eq!(wrong.len(), 4, "{wrong:?}");
     }
 
     #[test]
     fn an_empty_environment_opens_nothing_private() {
         let config = Config::from_lookup(|_| None, "http://127.0.0.1:8480").unwrap();
         assert!(config.allow_private_hosts.is_empty());
+    }
+
+    #[test]
+    fn a_log_filter_names_levels_by_target_with_or_without_spaces() {
+        let lookup = |name: &str| (name == "BINDERY_LOG").then(|| "warn, functions=debug".to_owned());
+        let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").unwrap().log;
+        assert!(log.would_enable("functions::router", &tracing::Level::DEBUG));
+        assert!(!log.would_enable("infra::databases", &tracing::Level::INFO));
     }
 }

@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use crate::services::Turns;
 use domain::Organization;
 use domain::organization::{Decision, Reads};
-use events::{Actor, CommandId, OrganizationId, Recorded, RequestId, Seq};
+use events::{Actor, CommandId, EventId, OrganizationId, Recorded, RequestId, Seq};
 use infra::storage::{AppendError, Commit, Committed, EventLog, Expects};
 use std::future::Future;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub struct Command<'a> {
     pub id: CommandId,
     pub actor: Actor,
     pub request_id: RequestId,
+    /// The event that it answers to, when no request asked for it.
+    pub cause: Option<EventId>,
 }
 
 /// What a command came to. Handlers answer from this and not from what they sent, so that a repetition whose first
@@ -91,6 +93,7 @@ where
             command_id: command.id.clone(),
             actor: command.actor.clone(),
             request_id: command.request_id.clone(),
+            cause: command.cause.clone(),
             now: clock::now(),
             expects,
             events,
@@ -119,6 +122,7 @@ impl Context {
             id: self.command_id.clone(),
             actor: self.caller.actor(),
             request_id: self.request_id.clone(),
+            cause: None,
         };
         decide(self.services.log.as_ref(), Some(&self.services.turns), command, decision).await
     }

@@ -144,6 +144,8 @@ pub enum Grant {
     /// Discovered schemas.
     ReadArtefacts,
     WriteArtefacts,
+    /// Read and write kept states of the past.
+    KeepPast,
     /// Put sealed credentials; a new data key, and never one that exists.
     SealCredentials,
     /// Read sealed credentials and unwrap their data keys. Only functions that dial have it.
@@ -158,6 +160,10 @@ pub enum Grant {
     ReadDeliveries,
     /// Move webhooks on, keep what was tried, and forget both.
     WriteDeliveries,
+    /// Know what keys are called.
+    ReadNames,
+    /// Name keys, and erase their names.
+    WriteNames,
     /// Sign where the log ends.
     SignCheckpoints,
     /// Reach customers' databases and webhooks.
@@ -175,6 +181,7 @@ impl Grant {
         Grant::Append,
         Grant::ReadArtefacts,
         Grant::WriteArtefacts,
+        Grant::KeepPast,
         Grant::SealCredentials,
         Grant::OpenCredentials,
         Grant::ShredCredentials,
@@ -182,6 +189,8 @@ impl Grant {
         Grant::Discoveries,
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
+        Grant::ReadNames,
+        Grant::WriteNames,
         Grant::SignCheckpoints,
         Grant::Dial,
         Grant::ReencryptCredentials,

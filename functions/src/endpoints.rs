@@ -37,6 +37,7 @@ pub static ALL: &[&Endpoint] = &[
     &mcp::listen::ENDPOINT,
     &keys::mint::ENDPOINT,
     &keys::list::ENDPOINT,
+    &keys::rename::ENDPOINT,
     &keys::rotate::ENDPOINT,
     &keys::revoke::ENDPOINT,
     &history::events::ENDPOINT,

@@ -12,9 +12,10 @@ use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, S
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore};
+use infra::storage::directory::{Directory, KeyNames};
 use infra::storage::{
     AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed, CredentialStore,
-    DiscoveryJob, EventLog, StoreError, Stored, Verified, Voided,
+    DiscoveryJob, EventLog, PastStates, StoreError, Stored, Verified, Voided,
 };
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -47,9 +48,11 @@ impl Ports {
         Ports {
             log: Arc::new(Granted { port: self.log.clone(), function, grants }),
             artefacts: Arc::new(Granted { port: self.artefacts.clone(), function, grants }),
+            past: Arc::new(Granted { port: self.past.clone(), function, grants }),
             credentials: Arc::new(Granted { port: self.credentials.clone(), function, grants }),
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
             deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
+            directory: Arc::new(Granted { port: self.directory.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
@@ -139,6 +142,34 @@ impl Artefacts for Granted<dyn Artefacts> {
 
     async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
         self.to(Grant::ReadArtefacts).get(organization, address).await
+    }
+}
+
+#[async_trait]
+impl PastStates for Granted<dyn PastStates> {
+    async fn nearest_state(
+        &self,
+        organization: &OrganizationId,
+        through: Seq,
+    ) -> Result<Option<Seq>, StoreError> {
+        self.to(Grant::KeepPast).nearest_state(organization, through).await
+    }
+
+    async fn kept_state(
+        &self,
+        organization: &OrganizationId,
+        at: Seq,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.to(Grant::KeepPast).kept_state(organization, at).await
+    }
+
+    async fn keep_state(
+        &self,
+        organization: &OrganizationId,
+        at: Seq,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        self.to(Grant::KeepPast).keep_state(organization, at, bytes).await
     }
 }
 
@@ -306,6 +337,22 @@ impl DeliveryStore for Granted<dyn DeliveryStore> {
     ) -> Result<(), StoreError> {
         self.to(Grant::ReadDeliveries);
         self.to(Grant::WriteDeliveries).forget(organization, subscription).await
+    }
+}
+
+#[async_trait]
+impl Directory for Granted<dyn Directory> {
+    async fn names(&self, organization: &OrganizationId) -> Result<KeyNames, StoreError> {
+        self.to(Grant::ReadNames).names(organization).await
+    }
+
+    async fn rename(
+        &self,
+        organization: &OrganizationId,
+        key: &KeyId,
+        name: Option<&str>,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::WriteNames).rename(organization, key, name).await
     }
 }
 

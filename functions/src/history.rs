@@ -5,3 +5,4 @@ pub mod checkpoint;
 pub mod events;
 pub mod export;
 pub mod stream;
+pub mod who;

@@ -99,7 +99,7 @@ fn run(served: Served) -> ExitCode {
 
 async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let deployment = Deployment::from_environment().map_err(|wrong| wrong.join("\n"))?;
-    log::install(&deployment.config.log, lines.clone())?;
+    log::install(deployment.config.log.clone(), lines.clone())?;
     let public_url = deployment.config.public_url.clone();
     let deployed_as = deployment.names.prefix.clone();
     let (name, function) = match served {

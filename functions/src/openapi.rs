@@ -1,5 +1,6 @@
 //! The OpenAPI 3.1 document, from the endpoint list.
 
+use crate::body;
 use crate::endpoint::{Endpoint, Repeat, Shape};
 use crate::endpoints;
 use crate::integrations::discovery::DiscoveryProgress;
@@ -14,7 +15,7 @@ pub fn document(public_url: &str) -> Value {
     // answers get names of their own.
     let named = SchemaSettings::draft2020_12().for_serialize();
     let mut generator = named.with(|it| it.definitions_path = "/components/schemas".into()).into_generator();
-    let mut requests = SchemaSettings::draft2020_12().with(|it| it.inline_subschemas = true).into_generator();
+    let mut requests = body::generator();
     let lists = Lists {
         pagination: generator.subschema_for::<Pagination>().to_value(),
         accepted: generator.subschema_for::<DiscoveryProgress>().to_value(),

@@ -1,8 +1,12 @@
 //! What the command line says of an organization's history.
 
 use crate::clock;
-use crate::history::audit::{View, words::Told};
+use crate::history::audit::diff::DiffResponse;
+use crate::history::audit::words::Told;
+use crate::history::audit::{Naming, Point, View};
 use crate::history::checkpoint::{Checkpoint, Extended};
+use crate::keys::first::lines;
+use crate::problem::Problem;
 use crate::services::Services;
 use events::{OrganizationId, Seq};
 use jiff::Timestamp;
@@ -26,8 +30,11 @@ impl Services {
         if let Some(seq) = verified.first_bad {
             return Err(format!("{organization}: the log is not to be believed from event {seq} on"));
         }
-        let mut said =
-            format!("{organization}: {} events hold, {}", verified.events, hex::encode(verified.head_hash));
+        let mut said = format!(
+            "{organization}: {} events hold, head {}",
+            verified.events,
+            hex::encode(verified.head_hash)
+        );
         if let Some(kept) = kept {
             let extended = self.extends(organization, kept).await.map_err(|problem| problem.detail)?;
             let seq = kept.seq;
@@ -55,29 +62,42 @@ impl Services {
     /// One sentence.
     pub async fn audit_replay(&self, organization: &OrganizationId, at: &str) -> Result<Replayed, String> {
         let failed = |error: infra::storage::StoreError| error.to_string();
-        let head = self.log.head(organization).await.map_err(failed)?;
-        let (seq, instant) = match at.parse::<u64>() {
-            Ok(seq) if Seq(seq) <= head => (Seq(seq), None),
-            Ok(_) => return Err(format!("--at: the log of {organization} ends at {head}")),
-            Err(_) => {
-                let instant: Timestamp = at.parse().map_err(|_| {
-                    "--at: must be a sequence number or an instant such as 2026-03-03T14:03:00Z".to_owned()
-                })?;
-                (self.past.position(organization, instant).await.map_err(failed)?, Some(instant))
+        let point = self.point(organization, "--at", at).await.map_err(|problem| lines(&problem))?;
+        let state = self.past.state(organization, point.seq).await.map_err(failed)?;
+        let names = self.directory.names(organization).await.map_err(failed)?;
+        let naming = Naming { keys: &names, state: &state };
+        let from = Seq(point.seq.0.saturating_sub(TOLD));
+        let count = usize::try_from(point.seq.0 - from.0).unwrap_or_default();
+        let events = self.log.read(organization, from, count).await.map_err(failed)?;
+        let at = point.at.unwrap_or_else(clock::now);
+        Ok(Replayed {
+            seq: point.seq,
+            at,
+            view: serde_json::to_value(View::of(&state, at, &names)).expect("a view is JSON"),
+            told: events.iter().map(|event| Told::of(event, &naming)).collect(),
+        })
+    }
+
+    /// What is otherwise between two points, and what happened in between.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub async fn audit_diff(
+        &self,
+        organization: &OrganizationId,
+        from: &str,
+        to: Option<&str>,
+    ) -> Result<DiffResponse, String> {
+        let said = |problem: Problem| lines(&problem);
+        let from = self.point(organization, "--from", from).await.map_err(said)?;
+        let to = match to {
+            Some(to) => self.point(organization, "--to", to).await.map_err(said)?,
+            None => {
+                let head = self.log.head(organization).await.map_err(|error| error.to_string())?;
+                Point { seq: head, at: None }
             }
         };
-        let state = self.past.state(organization, seq).await.map_err(failed)?;
-        let from = Seq(seq.0.saturating_sub(TOLD));
-        let count = usize::try_from(seq.0 - from.0).unwrap_or_default();
-        let events = self.log.read(organization, from, count).await.map_err(failed)?;
-        let recorded = events.last().map(|event| event.recorded_at);
-        let instant = instant.or(recorded).unwrap_or_else(clock::now);
-        Ok(Replayed {
-            seq,
-            at: instant,
-            view: serde_json::to_value(View::of(&state, instant)).expect("a view is JSON"),
-            told: events.iter().map(Told::of).collect(),
-        })
+        self.difference(organization, from, to).await.map_err(said)
     }
 }
 
@@ -127,15 +147,20 @@ impl Replayed {
             }
         }
         for (id, key) in members("keys") {
+            let name = key["name"].as_str().map(|name| format!(" {name:?}")).unwrap_or_default();
             let force = if key["inForce"] == true { "in force" } else { "not in force" };
-            line(format!("key {} ({id}): {force}, {}", key["name"], key["scopes"]));
+            let (scopes, by) = (listed(&key["scopes"]), plain(&key["createdBy"]["id"]));
+            line(format!("key {id}{name}: {force}, {scopes}, minted by {by}"));
         }
         line("What led to it:".to_owned());
-        for told in &self.told {
-            line(format!("  {} {} {}", told.seq, told.recorded_at, told.words));
-        }
+        text.extend(self.told.iter().map(Told::line));
         text
     }
+}
+
+fn listed(value: &Value) -> String {
+    let items: Vec<String> = value.as_array().into_iter().flatten().map(plain).collect();
+    items.join(", ")
 }
 
 fn plain(value: &Value) -> String {

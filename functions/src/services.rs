@@ -17,9 +17,10 @@ use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
 use infra::signing::Signer;
 use infra::storage::deliveries::DeliveryStore;
+use infra::storage::directory::Directory;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
-use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog};
+use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, RwLock};
@@ -33,9 +34,11 @@ use zeroize::Zeroizing;
 pub struct Ports {
     pub log: Arc<dyn EventLog>,
     pub artefacts: Arc<dyn Artefacts>,
+    pub past: Arc<dyn PastStates>,
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
+    pub directory: Arc<dyn Directory>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
@@ -50,6 +53,8 @@ pub struct ServiceKeys {
     /// For the secrets that sign webhooks.
     pub webhook_key: Zeroizing<[u8; 32]>,
     pub hash_key: Zeroizing<[u8; 32]>,
+    /// For the seals of states of the past.
+    pub past_key: Zeroizing<[u8; 32]>,
 }
 
 pub struct Services {
@@ -60,6 +65,7 @@ pub struct Services {
     pub credentials: Arc<dyn CredentialStore>,
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
+    pub directory: Arc<dyn Directory>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
@@ -145,12 +151,13 @@ impl Services {
     fn with(config: Config, ports: Ports, keys: ServiceKeys, dialer: Dialer) -> Self {
         let drivers = Drivers { dialer: Arc::new(dialer) };
         Self {
-            past: Past::new(ports.log.clone()),
+            past: Past::new(ports.log.clone(), ports.past, keys.past_key),
             log: ports.log,
             snapshots: Arc::new(Snapshots::new(ports.artefacts)),
             credentials: ports.credentials,
             answers: ports.answers,
             deliveries: ports.deliveries,
+            directory: ports.directory,
             sealer: ports.sealer,
             signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),

@@ -2,4 +2,5 @@
 
 #[cfg(feature = "aws")]
 pub mod aws;
+#[cfg(any(test, feature = "embedded"))]
 pub mod embedded;

@@ -114,6 +114,7 @@ fn commit(organization: &str, command: &str, events: Vec<(Subject, Event)>) -> C
         command_id: command.into(),
         actor: Actor { kind: ActorKind::Operator, id: "bench".to_owned() },
         request_id: "req_bench".into(),
+        cause: None,
         now: Timestamp::now(),
         expects: Expects::Streams(Vec::new()),
         events,
@@ -130,7 +131,6 @@ fn blocks(at: usize) -> (Subject, Event) {
 fn key(at: usize) -> (Subject, Event) {
     let minted = KeyMinted {
         key_id: format!("key{at}").into(),
-        name: "a key".to_owned(),
         scopes: vec!["agents:read".to_owned(), "skills:call".to_owned()],
         secret_hash: "00".repeat(32),
         expires_at: None,

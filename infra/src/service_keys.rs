@@ -37,6 +37,8 @@ pub struct SigningKeys {
     pub webhook_key: Bytes32,
     /// For keyed hashes of request bodies, idempotency keys and arguments.
     pub hash_key: Bytes32,
+    /// For the seals of states of the past.
+    pub past_key: Bytes32,
 }
 
 /// Reads both secrets, all versions at once.
@@ -58,6 +60,7 @@ pub async fn load(
         cursor_key: derive(signing.as_bytes(), "cursors"),
         webhook_key: derive(signing.as_bytes(), "webhooks"),
         hash_key: derive(signing.as_bytes(), "keyed-hashes"),
+        past_key: derive(signing.as_bytes(), "past-states"),
     };
     let peppers = SecretPeppers {
         client,

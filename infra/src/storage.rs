@@ -6,6 +6,7 @@ pub mod conformance;
 #[cfg(test)]
 mod cqrs;
 pub mod deliveries;
+pub mod directory;
 mod documents;
 #[cfg(feature = "aws")]
 pub mod dynamodb;
@@ -15,6 +16,7 @@ mod judging;
 pub mod past;
 mod replay;
 pub mod snapshots;
+#[cfg(any(test, feature = "embedded"))]
 pub mod sqlite;
 
 pub use documents::Compared;
@@ -23,7 +25,9 @@ use crate::sealing::Sealed;
 use async_trait::async_trait;
 use domain::Organization;
 use domain::limits::HEAD_POLL;
-use events::{Actor, CommandId, Event, IntegrationKind, OrganizationId, Recorded, RequestId, Seq, Subject};
+use events::{
+    Actor, CommandId, Event, EventId, IntegrationKind, OrganizationId, Recorded, RequestId, Seq, Subject,
+};
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +40,8 @@ pub struct Commit {
     pub command_id: CommandId,
     pub actor: Actor,
     pub request_id: RequestId,
+    /// The earlier event that the command answers to, when no request asked for it.
+    pub cause: Option<EventId>,
     /// The clock of the caller; the log makes it strictly increasing.
     pub now: Timestamp,
     /// What the decision was made on.
@@ -183,6 +189,26 @@ pub trait Artefacts: Send + Sync {
     /// Returns the address: SHA-256 in hex of the bytes. Putting the same bytes again changes nothing.
     async fn put(&self, organization: &OrganizationId, bytes: &[u8]) -> Result<String, StoreError>;
     async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError>;
+}
+
+/// Folded states of the past: a cache beside the log, which may be emptied at any time. Whoever keeps one seals it.
+#[async_trait]
+pub trait PastStates: Send + Sync {
+    /// The last position at or before `through` of which this release keeps a state.
+    async fn nearest_state(
+        &self,
+        organization: &OrganizationId,
+        through: Seq,
+    ) -> Result<Option<Seq>, StoreError>;
+    async fn kept_state(&self, organization: &OrganizationId, at: Seq)
+    -> Result<Option<Vec<u8>>, StoreError>;
+    /// In place of what is kept there; what another release kept may go.
+    async fn keep_state(
+        &self,
+        organization: &OrganizationId,
+        at: Seq,
+        bytes: &[u8],
+    ) -> Result<(), StoreError>;
 }
 
 /// Sealed credentials, in a table of their own.

@@ -102,9 +102,9 @@ async fn the_past_is_told_as_it_was_on_mariadb() {
     the_past_is_told_as_it_was(IntegrationKind::Mysql).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret() {
-    let desk = desk(IntegrationKind::Postgres).await;
+async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret(kind: IntegrationKind) {
+    let desk = desk(kind).await;
+    let name = kind.as_str();
     let moments = live_through(&desk).await;
     let agent = |at: usize| &moments[at].state["agents"][&desk.agent];
     assert_eq!(agent(0)["published"], Value::Null);
@@ -114,7 +114,9 @@ async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret() {
     assert_eq!((&published["version"], &published["note"]), (&json!(1), &json!("first")));
     let skill = &published["skills"]["find_patient"];
     let statement = skill["executionConfig"]["statement"].as_str().expect("a statement");
-    assert!(statement.starts_with("SELECT ") && statement.contains("\"patients\""), "{statement}");
+    assert!(statement.starts_with("SELECT ") && statement.contains("patients"), "{statement}");
+    let parameters = &skill["executionConfig"]["parameters"];
+    assert_eq!((&parameters[0]["name"], &parameters[0]["source"]), (&json!("phone"), &json!("model")));
     assert_eq!(
         (&skill["runnable"], &skill["parametersSchema"]["required"]),
         (&json!(true), &json!(["phone"]))
@@ -128,17 +130,35 @@ async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret() {
 
     let stopped = &agent(5)["published"]["skills"]["find_patient"];
     assert_eq!((&stopped["runnable"], &stopped["quarantine"]["cause"]), (&json!(false), &json!("blocked")));
-    let blocked = &moments[5].state["scoping"]["postgres"]["blockedColumns"];
+    let blocked = &moments[5].state["scoping"][name]["blockedColumns"];
     assert_eq!(blocked, &json!({ "patients": ["email"] }));
-    assert_eq!(moments[4].state["scoping"]["postgres"], Value::Null);
+    assert_eq!(moments[4].state["scoping"][name], Value::Null);
 
     let in_force = |at: usize| {
         let keys = moments[at].state["keys"].as_object().expect("keys");
         keys.values().find(|key| key["name"] == "short-lived").map(|key| key["inForce"].clone())
     };
     assert_eq!([in_force(5), in_force(6), in_force(7)], [None, Some(json!(true)), Some(json!(false))]);
-    assert_eq!(moments[8].state["connections"]["postgres"]["database"], json!(desk.database));
+    let connection = &moments[8].state["connections"][name];
+    let member = |member: &str| connection[member].clone();
+    assert_eq!([member("host"), member("database")], [json!(desk.engine.host), json!(desk.database)]);
+    assert_eq!([member("user"), member("sslmode")], [json!(desk.user()), json!("verify-full")]);
+    assert_eq!([member("port"), member("credentialVersion")], [json!(desk.engine.port), json!(1)]);
+    let schema = &moments[8].state["schemas"][name];
+    assert_eq!(schema["schemaRoot"].as_str().map(str::len), Some(64), "{schema}");
+    for count in ["objectCount", "fieldCount", "edgeCount", "operationCount"] {
+        assert!(schema[count].as_u64() > Some(5), "{count} of {schema}");
+    }
     assert_eq!(moments[9].state["connections"], json!({}));
+    let disconnected = &agent(9)["published"]["skills"]["find_patient"];
+    assert_eq!(disconnected["runnable"], false);
+
+    let own = functions::key_text::parse(&desk.site.http.key).expect("a key").key_id.to_owned();
+    let minted = moments[6].state["keys"].as_object().expect("keys").values();
+    let minted = minted.filter(|key| key["name"] == "short-lived").collect::<Vec<_>>();
+    assert_eq!(minted[0]["createdBy"], json!({ "kind": "key", "id": own, "name": "test" }));
+    assert_eq!(minted[0]["scopes"], json!(["agents:read"]));
+    assert_eq!(published["publishedBy"]["name"], "test");
     let everything = json!(moments.iter().map(|moment| &moment.state).collect::<Vec<_>>()).to_string();
     for secret in ["secretHash", "password", "ca_pem", "BEGIN CERTIFICATE"] {
         assert!(!everything.contains(secret), "{secret}");
@@ -146,8 +166,17 @@ async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_difference_names_every_change_and_who_made_it() {
-    let desk = desk(IntegrationKind::Postgres).await;
+async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret_on_postgres() {
+    a_state_tells_what_could_run_what_was_stopped_and_no_secret(IntegrationKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_tells_what_could_run_what_was_stopped_and_no_secret_on_mariadb() {
+    a_state_tells_what_could_run_what_was_stopped_and_no_secret(IntegrationKind::Mysql).await;
+}
+
+async fn a_difference_names_every_change_and_who_made_it(kind: IntegrationKind) {
+    let desk = desk(kind).await;
     let moments = live_through(&desk).await;
     let http = &desk.site.http;
     let (before, after) = (moments[4].seq, moments[5].seq);
@@ -158,7 +187,10 @@ async fn a_difference_names_every_change_and_who_made_it() {
         .iter()
         .map(|it| (it["field"].as_str().expect("a path"), it["kind"].as_str().expect("a kind")))
         .collect();
-    assert!(fields.contains(&("scoping.postgres.blockedColumns.patients", "added")), "{fields:?}");
+    assert!(
+        fields.contains(&(format!("scoping.{kind}.blockedColumns.patients").as_str(), "added")),
+        "{fields:?}"
+    );
     let runnable = format!("agents.{}.published.skills.find_patient.runnable", desk.agent);
     assert!(fields.contains(&(runnable.as_str(), "changed")), "{fields:?}");
 
@@ -168,13 +200,38 @@ async fn a_difference_names_every_change_and_who_made_it() {
         .expect("events")
         .iter()
         .map(|it| {
-            assert_eq!(it["actor"], json!({ "kind": "key", "id": key }));
+            assert_eq!(it["actor"], json!({ "kind": "key", "id": key, "name": "test" }));
+            assert!(it["recordedAt"].is_string() && it["requestId"].is_string(), "{it}");
             it["words"].as_str().expect("words")
         })
         .collect();
-    assert_eq!(words[0], format!("key {key} set what is blocked on postgres to patients.email"));
-    assert!(words[1].starts_with(&format!("key {key} stopped find_patient (")), "{}", words[1]);
+    assert_eq!(words[0], format!("key {key} \"test\" set what is blocked on {kind} to patients.email"));
+    assert!(words[1].starts_with(&format!("key {key} \"test\" stopped find_patient (")), "{}", words[1]);
     assert_eq!((words.len(), &diff["eventCount"]), (2, &json!(2)));
+    let agent = format!("the agent \"Front desk\" ({})", desk.agent);
+    let stopped = "is stopped: The statement uses `patients.email`, which is blocked.";
+    assert_eq!(
+        diff["summary"],
+        json!([
+            format!("blocked on {kind} are now also patients.email"),
+            format!("find_patient of {agent} {stopped}"),
+        ])
+    );
+    let back = told(http, &format!("from={}&to={}", moments[3].seq, moments[4].seq)).await;
+    assert_eq!(
+        back["summary"],
+        json!([
+            format!("{agent} serves version 1 instead of 2"),
+            format!("find_by_phone of {agent} cannot be called any more"),
+        ])
+    );
+    let ended = told(http, &format!("from={}", moments[8].seq)).await;
+    let sentences = ended["summary"].to_string();
+    assert!(sentences.contains(&format!("{kind} is not connected any more; it was at")), "{sentences}");
+    let minted = told(http, &format!("from={}&to={}", moments[5].seq, moments[6].seq)).await;
+    let sentence = minted["summary"][0].as_str().expect("a sentence");
+    let by = format!(" \"short-lived\", minted by key {key} \"test\", may agents:read");
+    assert!(sentence.starts_with("key ") && sentence.ends_with(&by), "{sentence}");
 
     let nothing = told(http, &format!("from={after}&to={after}")).await;
     assert_eq!((&nothing["changes"], &nothing["events"]), (&json!([]), &json!([])));
@@ -182,7 +239,42 @@ async fn a_difference_names_every_change_and_who_made_it() {
     assert_eq!(whole["eventCount"], whole["to"]);
     let words: Vec<&str> =
         whole["events"].as_array().expect("events").iter().filter_map(|it| it["words"].as_str()).collect();
-    assert!(words[0].starts_with("operator test minted the key \"test\""), "{}", words[0]);
+    let minted = format!("operator test minted the key {key} \"test\" for integrations:read, ");
+    assert!(words[0].starts_with(&minted), "{}", words[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_names_every_change_and_who_made_it_on_postgres() {
+    a_difference_names_every_change_and_who_made_it(IntegrationKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_difference_names_every_change_and_who_made_it_on_mariadb() {
+    a_difference_names_every_change_and_who_made_it(IntegrationKind::Mysql).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_from_an_event_names_it_as_its_cause() {
+    let desk = desk(IntegrationKind::Postgres).await;
+    live_through(&desk).await;
+    let listed = desk.site.http.get("/events?limit=100").await;
+    let events = listed.data().as_array().expect("events");
+    let followed = |event: &Value| {
+        let cause = events.iter().find(|other| other["id"] == event["cause"]);
+        cause.map(|cause| {
+            assert_eq!(cause["requestId"], event["requestId"]);
+            cause["type"].clone()
+        })
+    };
+    let caused: Vec<(Value, Option<Value>)> =
+        events.iter().map(|event| (event["type"].clone(), followed(event))).collect();
+    let of = |name: &str| -> Vec<Option<Value>> {
+        caused.iter().filter(|(event, _)| event == name).map(|(_, cause)| cause.clone()).collect()
+    };
+    assert_eq!(of("SkillsQuarantined"), [Some(json!("ScopingChanged"))]);
+    assert_eq!(of("CredentialsShredded"), [Some(json!("Disconnected"))]);
+    assert_eq!([of("ScopingChanged"), of("Disconnected")], [[None], [None]]);
+    assert!(events.iter().all(|event| event.get("cause") != Some(&Value::Null)), "absent and never null");
 }
 
 #[tokio::test(flavor = "multi_thread")]

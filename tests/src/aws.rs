@@ -16,6 +16,7 @@ pub mod wire;
 
 use crate::built;
 use crate::http::Http;
+use ::events::OrganizationId;
 use faults::Faults;
 use fleet::Fleet;
 use functions::reactions::{mint_first, sweep};
@@ -26,7 +27,11 @@ use resources::Resources;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
+
+/// How long views may be behind the log when doorbells ring.
+const PROJECTED_WITHIN: Duration = Duration::from_secs(20);
 
 /// What builds the functions' program.
 const BUILD: &str = "run: make build-tested (make test does)";
@@ -115,6 +120,22 @@ impl Cloud {
             "version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {},
         });
         self.fleet.ask(sweep::REACTION.name, &event).await.expect("the sweeper's answer")
+    }
+
+    /// Waits until the views are what a fold of the whole log gives: doorbells ring beside the answers.
+    ///
+    /// # Panics
+    /// When they are not in time.
+    pub async fn projected(&self, organization: &OrganizationId) {
+        let (store, started) = (self.store().await, Instant::now());
+        loop {
+            let compared = store.compare_projections(organization).await.expect("the log can be folded");
+            if compared.equal {
+                return;
+            }
+            assert!(started.elapsed() < PROJECTED_WITHIN, "{compared:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     /// The deployment's log and views, past all proxies and functions.

@@ -2,14 +2,14 @@
 
 use crate::aws::Cloud;
 use crate::engines::engine;
-use crate::story::{Story, Teller};
+use crate::story::{Hands, Story, Teller};
 use events::{IntegrationKind, OrganizationId};
+use functions::reactions::watch;
 use infra::storage::EventLog;
-use infra::storage::dynamodb::DynamoStore;
 use std::time::{Duration, Instant};
 
-/// How long views may be behind the log when doorbells ring.
-const PROJECTED_WITHIN: Duration = Duration::from_secs(20);
+/// How long a stream may take to wake a function.
+const WOKEN_WITHIN: Duration = Duration::from_secs(20);
 
 async fn the_story_holds_on_lambda(kind: IntegrationKind) {
     let cloud = Cloud::deploy().await;
@@ -17,26 +17,24 @@ async fn the_story_holds_on_lambda(kind: IntegrationKind) {
     let http = cloud.http_as("clinic").await.following();
     let database = engine(kind).clinic();
     let teller = Teller { aloud: false };
-    Story { http: &http, engine: engine(kind), database: &database, teller }.tell().await;
+    let story = Story { http: &http, engine: engine(kind), database: &database, teller };
+    story.tell(&Hands::Tables(&cloud)).await;
 
     let (store, organization) = (cloud.store().await, OrganizationId::from("clinic"));
     let verified = store.verify(&organization).await.expect("the log can be read");
     assert_eq!(verified.first_bad, None);
     assert!(verified.events > 15, "{verified:?}");
-    projected(&store, &organization).await;
+    cloud.projected(&organization).await;
+    watched(&cloud).await;
     assert_eq!(plumbing.failed(), 0);
     assert!(cloud.fleet.started("skills-call") >= 1);
 }
 
-/// Waits until the views are what a fold of the whole log gives: doorbells ring beside the answers.
-async fn projected(store: &DynamoStore, organization: &OrganizationId) {
+/// Waits until the function that watches the log was woken: the story changed a commit, and put it back.
+async fn watched(cloud: &Cloud) {
     let started = Instant::now();
-    loop {
-        let compared = store.compare_projections(organization).await.expect("the log can be folded");
-        if compared.equal {
-            return;
-        }
-        assert!(started.elapsed() < PROJECTED_WITHIN, "{compared:?}");
+    while cloud.fleet.started(watch::REACTION.name) == 0 {
+        assert!(started.elapsed() < WOKEN_WITHIN, "nobody noticed");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

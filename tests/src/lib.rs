@@ -50,6 +50,8 @@ mod local_story;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
+mod names;
+#[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "aws"))]
 mod outages;

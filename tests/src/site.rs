@@ -14,6 +14,7 @@ use functions::router::router;
 use functions::services::Services;
 use functions::start::embedded::Embedded;
 use functions::{key_text, random, server};
+use infra::storage::directory::Directory;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -110,7 +111,6 @@ impl Site {
         let (key_id, text, secret) = key_text::mint();
         let minted = KeyMinted {
             key_id,
-            name: "test".to_owned(),
             scopes: scopes.iter().map(|scope| (*scope).to_owned()).collect(),
             secret_hash: key_text::secret_hash(&self.embedded.peppers.known().current, secret.expose()),
             expires_at,
@@ -120,8 +120,11 @@ impl Site {
             id: random::command_id(),
             actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
             request_id: random::request_id(),
+            cause: None,
         };
-        decide(self.embedded.store.as_ref(), None, command, |state| {
+        let store = self.embedded.store.as_ref();
+        store.rename(command.organization, &minted.key_id, Some("test")).await.expect("a name can be given");
+        decide(store, None, command, |state| {
             let minted = minted.clone();
             async move { Ok(key::mint(&state, minted, functions::clock::now())?) }
         })

@@ -7,8 +7,12 @@ use events::IntegrationKind;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+mod audit;
+mod hands;
 mod live;
 mod teller;
+use hands::Forgery;
+pub use hands::Hands;
 pub use teller::Teller;
 
 /// What is left to try by hand.
@@ -58,11 +62,11 @@ impl Story<'_> {
         }})
     }
 
-    /// Tells all of it.
+    /// Tells all of it. Whose hands are on the store can falsify it, too.
     ///
     /// # Panics
     /// At the first step that is not as it should be.
-    pub async fn tell(&self) -> Told {
+    pub async fn tell(&self, hands: &Hands<'_>) -> Told {
         // The scripts make the same users on every server and give them new passwords, so on one server stories take
         // turns.
         static POSTGRES: Mutex<()> = Mutex::const_new(());
@@ -76,6 +80,7 @@ impl Story<'_> {
         let agent = self.bind().await;
         let told = self.publish_and_call(&agent).await;
         self.block_what_is_live(&agent).await;
+        self.audit(&agent, hands).await;
         self.history().await;
         told
     }

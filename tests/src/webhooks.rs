@@ -5,6 +5,7 @@ mod functions;
 mod receiver;
 
 use crate::http::Http;
+use crate::names::as_sent;
 use crate::site::Site;
 use receiver::{Receiver, Verdict};
 use serde_json::{Value, json};
@@ -52,7 +53,7 @@ async fn every_event_is_delivered_signed_and_in_order() {
     let events = site.http.get("/events?limit=100").await.data().as_array().expect("events").clone();
     let got = receiver.wait_for(events.len()).await;
     for (got, event) in got.iter().zip(&events) {
-        assert_eq!(&got.body(), event);
+        assert_eq!(got.body(), as_sent(event));
         assert_eq!(got.header("webhook-id"), event["id"].as_str().expect("an id"));
         assert!(got.is_signed_by(&secret), "{:?}", got.headers);
         assert!(!got.is_signed_by(&format!("{secret}x")), "the check can fail");
@@ -120,7 +121,11 @@ async fn a_receiver_that_stays_away_is_parked_seen_and_resumed_by_hand() {
     assert_eq!(parked["parkedReason"], "answered 503 Service Unavailable");
     assert_eq!(parked["nextAttemptAt"], Value::Null);
     let events = site.http.get("/events?types=SubscriptionParked").await;
-    assert_eq!(events.data()[0]["actor"], json!({ "kind": "service", "id": "webhooks" }));
+    let event = &events.data()[0];
+    assert_eq!(event["actor"], json!({ "kind": "service", "id": "webhooks", "name": null }));
+    let at = event["data"]["at"].as_u64().expect("a position");
+    let undelivered = site.http.get(&format!("/events?after={}&limit=1", at - 1)).await;
+    assert_eq!(event["cause"], undelivered.data()[0]["id"], "the event that could not be delivered");
     let attempts = site.http.get(&format!("{path}/deliveries?limit=100")).await;
     let attempts = attempts.data().as_array().expect("attempts").clone();
     assert!(

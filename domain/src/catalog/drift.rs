@@ -20,6 +20,25 @@ pub fn drift(
     drifted(statement, catalog).map(|reason| (QuarantineCause::Drifted, reason))
 }
 
+/// What lets a statement run again that was stopped for this cause, in one sentence for the operator.
+pub fn remedy(cause: QuarantineCause) -> &'static str {
+    match cause {
+        QuarantineCause::Blocked => {
+            "Unblock what it uses and set isEnabled to true after a review, or bind a skill without it and publish."
+        }
+        QuarantineCause::Drifted => {
+            "Bring back what it relies on, discover again and set isEnabled to true after a review, or bind the skill \
+             anew and publish."
+        }
+        QuarantineCause::TargetChanged => {
+            "Discover the database that is connected now: what is valid there runs again by itself."
+        }
+        QuarantineCause::Disconnected => {
+            "Connect and discover the database: what is valid there runs again by itself."
+        }
+    }
+}
+
 fn blocked_part(touched: &Touched, blocked: &Blocked) -> Option<String> {
     let object = &touched.object;
     if blocked.table(object) {
@@ -112,13 +131,14 @@ fn unwritable(statement: &Statement, object: &Object, allowed: bool) -> Option<S
     Some(format!("`{}.{}` must not be NULL any more.", object.name, field.name))
 }
 
-/// The parameters whose values are stored.
-fn written(statement: &Statement) -> impl Iterator<Item = &Parameter> {
-    let key = match statement.action {
-        Action::Update => filter(statement).map(|parameter| parameter.column.as_str()),
-        Action::Read | Action::Insert => None,
+/// The parameters whose values a write stores: all but an update's key.
+pub fn written(statement: &Statement) -> impl Iterator<Item = &Parameter> {
+    let key = match (statement.action, statement.binds.last()) {
+        (Action::Update, Some(Bind::Value { parameter })) => Some(*parameter),
+        (Action::Read | Action::Insert | Action::Update, _) => None,
     };
-    statement.parameters.iter().filter(move |parameter| Some(parameter.column.as_str()) != key)
+    let parameters = statement.parameters.iter().enumerate();
+    parameters.filter(move |(at, _)| Some(*at) != key).map(|(_, parameter)| parameter)
 }
 
 fn unset(statement: &Statement, object: &Object) -> Option<String> {

@@ -1,26 +1,31 @@
 //! What a write does beyond its own row.
 
-use super::check::Plan;
-use crate::catalog::{Relationship, RelationshipKind, Trigger};
+use crate::catalog::{Catalog, Object, Relationship, RelationshipKind, Trigger, written};
 use events::scoping::Blocked;
-use events::skill::Action;
+use events::skill::{Action, Statement};
 
-/// Triggers that fire and foreign keys that follow, one sentence each.
-pub(super) fn of(plan: &Plan, blocked: &Blocked) -> Vec<String> {
-    let (event, fires): (&str, fn(&Trigger) -> bool) = match plan.action {
+/// Triggers that fire and foreign keys that follow in this schema, one sentence each.
+pub fn side_effects(statement: &Statement, catalog: &Catalog, blocked: &Blocked) -> Vec<String> {
+    let assigned: Vec<&str> = written(statement).map(|parameter| parameter.column.as_str()).collect();
+    let object = catalog.object(&statement.object);
+    object.map(|object| of(statement.action, object, &assigned, blocked)).unwrap_or_default()
+}
+
+/// Of a write to these columns.
+pub(super) fn of(action: Action, object: &Object, assigned: &[&str], blocked: &Blocked) -> Vec<String> {
+    let (event, fires): (&str, fn(&Trigger) -> bool) = match action {
         Action::Read => return Vec::new(),
         Action::Insert => ("inserts into", |trigger| trigger.on_insert),
         Action::Update => ("updates of", |trigger| trigger.on_update),
     };
-    let object = plan.object;
     let triggers = object.triggers.iter().filter(|trigger| fires(trigger)).map(|trigger| {
         format!("The trigger `{}` runs on {event} `{}` and may change other rows.", trigger.name, object.name)
     });
     let follows = |edge: &&Relationship| {
-        plan.action == Action::Update
+        action == Action::Update
             && edge.kind == RelationshipKind::HasMany
             && edge.on_update.is_some()
-            && plan.assignments.iter().any(|(_, field)| edge.fields.contains(&field.name))
+            && assigned.iter().any(|column| edge.fields.iter().any(|field| field == column))
     };
     let cascades = object.relationships.iter().filter(follows).map(|edge| {
         let target = if blocked.table(&edge.target) {

@@ -247,11 +247,16 @@ fn triggers_and_cascades_of_a_write_are_told() {
         key_param: Some("mail".into()),
         ..update(vec![input("new_id", "id")])
     };
-    let effects = compile(&catalog, &Blocked::default(), &request).unwrap().1.side_effects;
+    let statement = compile(&catalog, &Blocked::default(), &request).unwrap().1;
+    let effects = &statement.side_effects;
     assert!(effects.len() == 1 && effects[0].contains("`visits`"), "{effects:?}");
+    assert_eq!(side_effects(&statement, &catalog, &Blocked::default()), *effects, "told again later");
     let blocked = scoping(json!({ "blockedTables": ["visits"] }));
     let effects = compile(&catalog, &blocked, &request).unwrap().1.side_effects;
     assert!(effects.len() == 1 && !effects[0].contains("visits"), "{effects:?}");
+    assert_eq!(side_effects(&statement, &catalog, &blocked), effects, "as the scoping is then");
+    let before = clinic(Postgres);
+    assert_eq!(side_effects(&statement, &before, &blocked), Vec::<String>::new(), "where nothing cascades");
 }
 
 #[test]

@@ -5,11 +5,13 @@ use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, 
 use crate::handler;
 use crate::problem::Problem;
 use domain::Organization;
-use domain::agent::{Catalogs, unfit};
+use domain::agent::{Catalogs, code_of, unfit};
+use domain::catalog::{remedy, written};
 use domain::skill::Skill;
-use domain::statement::allowed_fields;
+use domain::statement::{allowed_fields, side_effects};
 use events::SkillId;
-use events::skill::{Action, Bind, Source, Touched};
+use events::integration::QuarantineCause;
+use events::skill::{Action, Source, Touched};
 use http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -30,7 +32,7 @@ pub struct SkillReport {
     id: SkillId,
     tool: String,
     operation: String,
-    /// Tables and columns that its statement names.
+    /// Tables and columns that its statement names: what it can read.
     touches: Vec<Touched>,
     /// Columns that a call can set.
     writes: Vec<String>,
@@ -45,7 +47,7 @@ pub struct SkillReport {
     expected_latency_ms: Option<u32>,
     /// The schema was discovered anew since it was bound.
     schema_changed_since_bound: bool,
-    /// Triggers and cascades that its write sets off.
+    /// Triggers and cascades that its write sets off today.
     side_effects: Vec<String>,
     /// Why it could not be published.
     blocked_by: Option<Blocker>,
@@ -56,6 +58,8 @@ pub struct SkillReport {
 struct Blocker {
     code: &'static str,
     reason: String,
+    /// What to do, where the reason does not say it.
+    remedy: Option<&'static str>,
 }
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -96,25 +100,27 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
     let definition = skill.draft();
     let statement = &definition.statement;
     let is_write = statement.action.is_write();
-    // The key of an update fills the last placeholder.
-    let key = match (statement.action, statement.binds.last()) {
-        (Action::Update, Some(Bind::Value { parameter })) => {
-            Some(statement.parameters[*parameter].column.as_str())
-        }
-        (Action::Read | Action::Insert | Action::Update, _) => None,
-    };
-    let set = statement.parameters.iter().map(|parameter| parameter.column.clone());
+    let set = written(statement).filter(|_| is_write).map(|parameter| parameter.column.clone());
+    let catalog = catalogs.get(&definition.kind);
+    let effects = catalog.map_or_else(
+        || statement.side_effects.clone(),
+        |catalog| side_effects(statement, catalog, state.blocked(definition.kind)),
+    );
     let discovered = state.discovery(definition.kind).map(|discovery| discovery.schema_hash.as_str());
     let caller = statement.parameters.iter().filter(|parameter| parameter.source == Source::Caller);
     let mut warnings = Vec::new();
     if is_write && !definition.requires_confirmation {
         warnings.push("it writes without asking the caller to confirm".to_owned());
     }
-    if key.is_some() && !definition.requires_verified_identity {
+    if statement.action == Action::Update && !definition.requires_verified_identity {
         warnings.push("it changes records for callers whose identity nobody verified".to_owned());
     }
-    if !statement.side_effects.is_empty() {
+    if !effects.is_empty() {
         warnings.push("its write changes more than its own row; see sideEffects".to_owned());
+    }
+    if catalog.is_some() && effects != statement.side_effects {
+        warnings
+            .push("what its write sets off is not what it was when it was bound; see sideEffects".to_owned());
     }
     if !is_write && statement.estimated_rows.is_some_and(|rows| rows > u64::from(statement.limit)) {
         warnings
@@ -125,7 +131,7 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
         tool: definition.tool.clone(),
         operation: definition.binding.operation.clone(),
         touches: statement.touches.clone(),
-        writes: set.filter(|column| is_write && Some(column.as_str()) != key).collect(),
+        writes: set.collect(),
         fields_leaving: allowed_fields(statement),
         requires_confirmation: definition.requires_confirmation,
         requires_verified_identity: definition.requires_verified_identity,
@@ -134,8 +140,14 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
         estimated_rows: statement.estimated_rows,
         expected_latency_ms: definition.expected_latency_ms,
         schema_changed_since_bound: discovered != Ok(definition.schema_hash.as_str()),
-        side_effects: statement.side_effects.clone(),
-        blocked_by: unfit(state, skill, statement, catalogs).map(|(code, reason)| Blocker { code, reason }),
+        side_effects: effects,
+        blocked_by: unfit(state, skill, statement, catalogs).map(blocker),
         warnings,
     }
+}
+
+fn blocker((code, reason): (&'static str, String)) -> Blocker {
+    let causes = [QuarantineCause::Blocked, QuarantineCause::Drifted];
+    let remedy = causes.into_iter().find(|cause| code_of(*cause) == code).map(remedy);
+    Blocker { code, reason, remedy }
 }

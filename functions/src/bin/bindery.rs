@@ -4,7 +4,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use events::OrganizationId;
 use functions::config::{Config, VARIABLES};
 use functions::history::checkpoint::Checkpoint;
-use functions::history::export::{self, Checked};
+use functions::history::export::{self, Checked, Known};
 use functions::keys::first::{self, FirstKey};
 use functions::server;
 use functions::services::Services;
@@ -18,6 +18,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
@@ -91,10 +94,12 @@ enum ProjectionsCommand {
 #[derive(Subcommand)]
 enum AuditCommand {
     /// Computes the hash chain again from the bytes as stored, and names the first event that does not fit
+    ///
+    /// Whoever can write the file can also compute the chain anew. So have a checkpoint kept elsewhere, and give it.
     Verify {
         #[command(flatten)]
         of: Of,
-        /// A checkpoint that was kept, as GET /audit/checkpoint gives it: the log must extend it
+        /// A checkpoint that was kept, the answer of GET /audit/checkpoint: the log must extend it
         #[arg(long, value_name = "FILE")]
         checkpoint: Option<PathBuf>,
     },
@@ -108,16 +113,38 @@ enum AuditCommand {
         #[arg(long, value_enum, default_value_t = Format::Text)]
         format: Format,
     },
+    /// What is otherwise between two points of its history, who changed it and when
+    Diff {
+        #[command(flatten)]
+        of: Of,
+        /// An instant in RFC 3339, or a sequence number
+        #[arg(long, value_name = "POINT")]
+        from: String,
+        /// The same; now when absent
+        #[arg(long, value_name = "POINT")]
+        to: Option<String>,
+        #[arg(long, value_enum, default_value_t = Format::Text)]
+        format: Format,
+    },
     /// Writes the whole log to stdout as JSON Lines, with all that is needed to verify it elsewhere
     Export {
         #[command(flatten)]
         of: Of,
     },
-    /// Verifies an export with nothing but itself
+    /// Verifies an export anywhere, without a data folder or a key file
+    ///
+    /// An export names the key that signed it, and nothing in it can say whose key that is. So give one that you know, or
+    /// a checkpoint that was kept.
     Import {
         /// Only verifies; there is no other import, for a log is nobody's to put together
         #[arg(long, required = true)]
         verify_only: bool,
+        /// The service's public key, as GET /audit/checkpoint tells it: it must have signed the export
+        #[arg(long, value_name = "BASE64")]
+        public_key: Option<String>,
+        /// A checkpoint that was kept, the answer of GET /audit/checkpoint: the export must extend it
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
         /// The export; stdin when absent
         #[arg(value_name = "FILE")]
         file: Option<PathBuf>,
@@ -126,9 +153,11 @@ enum AuditCommand {
 
 #[derive(Args)]
 struct Of {
+    /// The data folder; a server may be using it meanwhile
     #[arg(long, value_name = "DIR")]
     data_dir: PathBuf,
-    #[arg(long, default_value = "default")]
+    /// Whose history
+    #[arg(long, value_name = "NAME", default_value = "default")]
     organization: String,
 }
 
@@ -174,9 +203,9 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
         Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
     };
     let config = configured(listen)?;
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| format!("BINDERY_LOG: {error}"))?;
-    tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let lines =
+        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    lines.finish().with(config.log.clone()).init();
     if !config.allow_private_hosts.is_empty() {
         let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
         tracing::warn!(blocks = blocks.join(","), "BINDERY_ALLOW_PRIVATE_HOSTS opens private addresses");
@@ -215,7 +244,8 @@ async fn mint(
     // Before a data folder is made for nothing.
     first::check(&asked).map_err(|problem| first::lines(&problem))?;
     let embedded = Embedded::open(&data_dir).await?;
-    let minted = first::mint(embedded.store.as_ref(), embedded.peppers.as_ref(), "cli", asked).await;
+    let (store, peppers) = (embedded.store.as_ref(), embedded.peppers.as_ref());
+    let minted = first::mint(store, store, peppers, "cli", asked).await;
     let (_, text) = minted.map_err(|problem| first::lines(&problem))?;
     println!("{}", text.expose());
     Ok(())
@@ -236,34 +266,64 @@ async fn audit(command: AuditCommand) -> Result<(), String> {
                 Format::Json => println!("{}", replayed.json()),
             }
         }
+        AuditCommand::Diff { of, from, to, format } => {
+            let (services, organization) = history(&of).await?;
+            let diff = services.audit_diff(&organization, &from, to.as_deref()).await?;
+            match format {
+                Format::Text => print!("{}", diff.text()),
+                Format::Json => println!("{}", diff.json()),
+            }
+        }
         AuditCommand::Export { of } => {
             let (services, organization) = history(&of).await?;
             let events = services.export(&organization, &mut BufWriter::new(std::io::stdout())).await?;
             eprintln!("{organization}: {events} events exported");
         }
-        AuditCommand::Import { verify_only: _, file } => {
+        AuditCommand::Import { verify_only: _, public_key, checkpoint, file } => {
+            let checkpoint = checkpoint.map(|file| read_checkpoint(&file)).transpose()?;
+            let known = Known { public_key, checkpoint };
             let checked = match file {
-                Some(file) => export::verify(BufReader::new(open(&file)?))?,
-                None => export::verify(std::io::stdin().lock())?,
+                Some(file) => export::verify(BufReader::new(open(&file)?), &known)?,
+                None => export::verify(std::io::stdin().lock(), &known)?,
             };
-            let Checked { organization, events, public_key } = checked;
-            println!("{organization}: {events} events hold, signed by the key {public_key}");
+            println!("{}", imported(&checked, &known));
         }
     }
     Ok(())
 }
 
+fn imported(checked: &Checked, known: &Known) -> String {
+    let Checked { organization, events, public_key } = checked;
+    let mut said = format!("{organization}: {events} events hold, signed by the key {public_key}");
+    match known {
+        Known { checkpoint: Some(kept), .. } => {
+            said.push_str(&format!("\nthey extend the checkpoint at event {}", kept.seq));
+        }
+        Known { public_key: Some(_), .. } => {}
+        Known { .. } => said.push_str(
+            "\nwhose key that is the file cannot say: compare it with the publicKey of GET /audit/checkpoint, or give \
+             --public-key or --checkpoint",
+        ),
+    }
+    said
+}
+
 /// The services on a data folder that a server may be using at the same time.
 async fn history(of: &Of) -> Result<(Arc<Services>, OrganizationId), String> {
+    // A question makes no folder.
+    if !SqliteStore::is_in(&of.data_dir) {
+        let folder = of.data_dir.display();
+        return Err(format!(
+            "--data-dir: there is no log in {folder}; give the folder that bindery serve has"
+        ));
+    }
     let embedded = Embedded::open(&of.data_dir).await?;
     let organization = OrganizationId(of.organization.clone());
     let known = embedded.store.organizations().await.map_err(|error| error.to_string())?;
     if !known.contains(&organization) {
         let known: Vec<String> = known.iter().map(ToString::to_string).collect();
-        return Err(format!(
-            "--organization: {organization} has no log here; there are: {}",
-            known.join(", ")
-        ));
+        let known = if known.is_empty() { "none yet".to_owned() } else { known.join(", ") };
+        return Err(format!("--organization: {organization} has no log here; there are: {known}"));
     }
     let config = Config::from_environment("http://127.0.0.1").map_err(|wrong| wrong.join("\n"))?;
     Ok((embedded.read_only(config), organization))
@@ -282,7 +342,9 @@ fn read_checkpoint(file: &Path) -> Result<Checkpoint, String> {
         Data(Checkpoint),
     }
     let kept = serde_json::from_reader(BufReader::new(open(file)?));
-    match kept.map_err(|_| format!("{} holds no checkpoint", file.display()))? {
+    let none =
+        |_| format!("{} holds no checkpoint, which is what GET /audit/checkpoint answers", file.display());
+    match kept.map_err(none)? {
         Kept::Answer { data } | Kept::Data(data) => Ok(data),
     }
 }

@@ -61,6 +61,7 @@ fn commit() -> Commit {
         command_id: CommandId::from("cmd_1"),
         actor: Actor { kind: ActorKind::Operator, id: "test".to_owned() },
         request_id: RequestId::from("req_1"),
+        cause: None,
         now: clock::now(),
         expects: Expects::Streams(vec![(subject.clone(), Seq(0))]),
         events: vec![(subject, Event::AgentCreated(created.into()))],
@@ -82,6 +83,9 @@ macro_rules! using {
 const USES: &[Use] = &[
     ("append", &[Grant::Append], using!(ports, ports.log.append(commit()))),
     ("organizations", &[Grant::SeeAllOrganizations], using!(ports, ports.log.organizations())),
+    ("keep a state", &[Grant::KeepPast], using!(ports, ports.past.keep_state(&organization(), Seq(1), b"a"))),
+    ("find a state", &[Grant::KeepPast], using!(ports, ports.past.nearest_state(&organization(), Seq(1)))),
+    ("read a state", &[Grant::KeepPast], using!(ports, ports.past.kept_state(&organization(), Seq(1)))),
     ("put an artefact", &[Grant::WriteArtefacts], using!(ports, ports.artefacts.put(&organization(), b"a"))),
     ("get an artefact", &[Grant::ReadArtefacts], using!(ports, ports.artefacts.get(&organization(), "a"))),
     (
@@ -155,6 +159,12 @@ const USES: &[Use] = &[
         "forget a webhook",
         &[Grant::ReadDeliveries, Grant::WriteDeliveries],
         using!(ports, ports.deliveries.forget(&organization(), &hook())),
+    ),
+    ("read names", &[Grant::ReadNames], using!(ports, ports.directory.names(&organization()))),
+    (
+        "name a key",
+        &[Grant::WriteNames],
+        using!(ports, ports.directory.rename(&organization(), &KeyId::from("k1"), Some("a"))),
     ),
     ("sign a checkpoint", &[Grant::SignCheckpoints], using!(ports, ports.signer.sign(b"a"))),
     ("know who signs", &[Grant::SignCheckpoints], using!(ports, ports.signer.public_key())),

@@ -2,19 +2,20 @@
 
 pub mod checkpoint;
 pub mod diff;
+mod differences;
+mod naming;
 pub mod state;
 pub mod verify;
 mod view;
 pub mod words;
 
+pub use naming::Naming;
 pub use view::View;
 
-use crate::endpoint::Context;
 use crate::problem::Problem;
-use domain::Organization;
-use events::Seq;
+use crate::services::Services;
+use events::{OrganizationId, Seq};
 use jiff::Timestamp;
-use std::sync::Arc;
 
 /// A point of an organization's history.
 #[derive(Clone, Copy)]
@@ -24,31 +25,31 @@ pub struct Point {
     pub at: Option<Timestamp>,
 }
 
-impl Context {
+impl Services {
     /// A sequence number or an instant in RFC 3339.
     ///
     /// # Errors
     /// 400 for neither, and for a sequence number beyond the log's end.
-    pub async fn point(&self, field: &str, text: &str) -> Result<Point, Problem> {
-        let organization = &self.caller.organization;
+    pub async fn point(
+        &self,
+        organization: &OrganizationId,
+        field: &str,
+        text: &str,
+    ) -> Result<Point, Problem> {
         if let Ok(seq) = text.parse().map(Seq) {
-            let head = self.services.log.head(organization).await?;
+            let head = self.log.head(organization).await?;
             if seq > head {
                 return Err(Problem::field(field, format!("the log ends at {head}")));
             }
             let before = Seq(seq.0.saturating_sub(1));
-            let event = self.services.log.read(organization, before, 1).await?;
+            let event = self.log.read(organization, before, 1).await?;
             let recorded_at = event.first().filter(|event| event.seq == seq).map(|event| event.recorded_at);
             return Ok(Point { seq, at: recorded_at });
         }
         let at: Timestamp = text.parse().map_err(|_| {
             Problem::field(field, "must be a sequence number or an instant such as 2026-03-03T14:03:00Z")
         })?;
-        let seq = self.services.past.position(organization, at).await?;
+        let seq = self.past.position(organization, at).await?;
         Ok(Point { seq, at: Some(at) })
-    }
-
-    pub async fn state_at(&self, point: Point) -> Result<Arc<Organization>, Problem> {
-        Ok(self.services.past.state(&self.caller.organization, point.seq).await?)
     }
 }

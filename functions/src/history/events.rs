@@ -1,13 +1,15 @@
 //! `GET /events`
 
+use super::who::Who;
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::pages::Pagination;
 use crate::problem::{Code, Problem};
 use domain::{FieldError, nearest};
-use events::{Actor, Event, EventId, RequestId, Seq, Subject};
+use events::{Event, EventId, Recorded, RequestId, Seq, Subject, WireEvent};
 use http::Method;
+use infra::storage::directory::KeyNames;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -17,7 +19,7 @@ use std::collections::HashSet;
 /// Read from the log at once while looking for the types asked for.
 const BATCH: usize = 500;
 
-/// An event on the wire; `to_wire` makes it.
+/// An event as subscribers get it, and who did it as far as that is known today.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EventItem {
@@ -26,13 +28,50 @@ pub struct EventItem {
     r#type: String,
     version: u32,
     subject: Subject,
-    actor: Actor,
+    actor: Who,
     request_id: RequestId,
+    /// The event that this one follows from; absent when it is what the request itself asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<EventId>,
     #[schemars(with = "String")]
     recorded_at: Timestamp,
     data: Value,
     prev_hash: String,
     hash: String,
+}
+
+impl EventItem {
+    fn of(recorded: &Recorded, names: &KeyNames) -> Self {
+        let WireEvent {
+            seq,
+            id,
+            name,
+            version,
+            subject,
+            actor,
+            request_id,
+            cause,
+            recorded_at,
+            data,
+            prev_hash,
+            hash,
+        } = recorded.on_the_wire();
+        let actor = Who::of(&actor, names);
+        Self {
+            seq,
+            id,
+            r#type: name,
+            version,
+            subject,
+            actor,
+            request_id,
+            cause,
+            recorded_at,
+            data,
+            prev_hash,
+            hash,
+        }
+    }
 }
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -51,7 +90,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[], ..Function::READ },
+    function: Function { grants: &[Grant::ReadNames], ..Function::READ },
     handle: handler!(handle),
 };
 
@@ -62,7 +101,8 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let mut at = position("after", start)?;
     let organization = &context.caller.organization;
     let head = context.services.log.head(organization).await?;
-    let mut items: Vec<Value> = Vec::new();
+    let names = context.services.directory.names(organization).await?;
+    let mut items: Vec<EventItem> = Vec::new();
     let mut more = false;
     // Without a filter every event read is shown, so no more than the page is read.
     let batch_size = if types.is_some() { BATCH } else { page.limit as usize + 1 };
@@ -77,11 +117,11 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
                 more = true;
                 break 'log;
             }
-            items.push(event.to_wire());
+            items.push(EventItem::of(event, &names));
         }
         at = last;
     }
-    let last = items.last().map(|item| item["seq"].to_string());
+    let last = items.last().map(|item| item.seq.to_string());
     let next_cursor = last.filter(|_| more).map(|last| page.cursor(&last));
     Ok(Reply::list(&items, &Pagination { limit: page.limit, next_cursor, total: head.0 }))
 }

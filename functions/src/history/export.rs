@@ -35,6 +35,15 @@ struct Footer {
     checkpoint: Checkpoint,
 }
 
+/// What the reader of an export has from elsewhere.
+#[derive(Default)]
+pub struct Known {
+    /// Of the service, as base64.
+    pub public_key: Option<String>,
+    /// One that was kept: the export must extend it.
+    pub checkpoint: Option<Checkpoint>,
+}
+
 /// What an export was found to be.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Checked {
@@ -86,11 +95,12 @@ fn write(out: &mut (dyn Write + Send), line: &impl Serialize) -> Result<(), Stri
     out.write_all(text.as_bytes()).map_err(|error| error.to_string())
 }
 
-/// Verifies an export with nothing but itself.
+/// Verifies an export with nothing but itself and what its reader knows.
 ///
 /// # Errors
 /// The first line that is wrong, and what is wrong with it.
-pub fn verify(export: impl BufRead) -> Result<Checked, String> {
+pub fn verify(export: impl BufRead, known: &Known) -> Result<Checked, String> {
+    known.check()?;
     let mut lines = export.lines().enumerate();
     let mut next = || {
         let (at, line) = lines.next()?;
@@ -120,6 +130,7 @@ pub fn verify(export: impl BufRead) -> Result<Checked, String> {
             return Err(format!("line {at}: the bytes of event {} do not give its hash", line.seq));
         }
         seq = line.seq;
+        known.check_event(seq, &line.hash)?;
     };
     if next().is_some() {
         return Err("there is something behind the checkpoint".to_owned());
@@ -131,5 +142,47 @@ pub fn verify(export: impl BufRead) -> Result<Checked, String> {
     if !at_head || checkpoint.organization != header.organization {
         return Err(format!("the checkpoint is of another log than the {seq} events before it"));
     }
+    known.check_end(&checkpoint)?;
     Ok(Checked { organization: header.organization, events: seq.0, public_key: checkpoint.public_key })
+}
+
+impl Known {
+    fn check(&self) -> Result<(), String> {
+        match &self.checkpoint {
+            Some(kept) if !kept.is_signed() => {
+                Err("the checkpoint that was kept is not signed by the public key in it".to_owned())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_event(&self, seq: Seq, hash: &str) -> Result<(), String> {
+        match &self.checkpoint {
+            Some(kept) if kept.seq == seq && kept.hash != hash => {
+                Err(format!("event {seq} is not the one that the kept checkpoint saw: history was rewritten"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn check_end(&self, end: &Checkpoint) -> Result<(), String> {
+        let kept = self.checkpoint.as_ref();
+        if let Some(kept) = kept.filter(|kept| kept.organization != end.organization) {
+            let (kept, exported) = (&kept.organization, &end.organization);
+            return Err(format!(
+                "the kept checkpoint is of the organization {kept}, the export of {exported}"
+            ));
+        }
+        if let Some(kept) = kept.filter(|kept| kept.seq > end.seq) {
+            return Err(format!(
+                "the export ends at event {}, the kept checkpoint saw {}",
+                end.seq, kept.seq
+            ));
+        }
+        let keys = self.public_key.iter().chain(kept.map(|kept| &kept.public_key));
+        for key in keys.filter(|key| **key != end.public_key) {
+            return Err(format!("the export is signed by the key {}, not by {key}", end.public_key));
+        }
+        Ok(())
+    }
 }

@@ -29,7 +29,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     path: "/events/stream",
     scope: Scope::AuditRead,
     summary: "Server-sent events, the whole log first unless told after which: id is seq, event the type, data the \
-              event as in GET /events",
+              event with ids alone, as webhooks get it",
     query: &[
         QueryParameter { name: "after", required: false, meaning: "Starts after this sequence number" },
         QueryParameter { name: "types", required: false, meaning: "Comma list of event types" },

@@ -4,7 +4,9 @@ use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::{Code, Problem};
+use domain::catalog::remedy;
 use domain::scoping::{self, Patch};
+use events::integration::QuarantineCause;
 use events::scoping::Blocked;
 use events::{AgentId, Event, Recorded, SkillId};
 use http::Method;
@@ -40,7 +42,10 @@ pub struct QuarantinedItem {
     agent_id: AgentId,
     skill_id: SkillId,
     tool_name: String,
+    cause: QuarantineCause,
     reason: String,
+    /// What lets it run again.
+    remedy: &'static str,
 }
 
 impl QuarantinedItem {
@@ -54,7 +59,9 @@ impl QuarantinedItem {
             agent_id: skill.agent_id.clone(),
             skill_id: skill.skill_id.clone(),
             tool_name: skill.tool_name.clone(),
+            cause: skill.cause,
             reason: skill.reason.clone(),
+            remedy: remedy(skill.cause),
         };
         lists.flatten().map(item).collect()
     }

@@ -1,7 +1,7 @@
 //! A key that an operator mints: the first of an organization, or one for whoever has lost theirs. Nobody is asked for
 //! a key of their own; what lets the operator in is the machine's account, or the cloud's.
 
-use super::mint;
+use super::{mint, named};
 use crate::clock;
 use crate::decide::{Command, decide};
 use crate::key_text;
@@ -13,6 +13,7 @@ use events::{Actor, ActorKind, KeyId, OrganizationId};
 use infra::peppers::PepperSource;
 use infra::secret::Secret;
 use infra::storage::EventLog;
+use infra::storage::directory::Directory;
 use jiff::Timestamp;
 use serde::Deserialize;
 
@@ -38,6 +39,7 @@ pub struct FirstKey {
 /// Everything that is wrong with what was asked for; 503 when the log cannot be used.
 pub async fn mint(
     log: &dyn EventLog,
+    directory: &dyn Directory,
     peppers: &dyn PepperSource,
     operator: &str,
     asked: FirstKey,
@@ -46,22 +48,23 @@ pub async fn mint(
     let (key_id, text, secret) = key_text::mint();
     let minted = KeyMinted {
         key_id: key_id.clone(),
-        name: asked.name,
         scopes,
         secret_hash: key_text::secret_hash(&peppers.latest().await.current, secret.expose()),
         expires_at: asked.expires_at,
     };
+    let organization = OrganizationId(asked.organization);
     let command = Command {
-        organization: &OrganizationId(asked.organization),
+        organization: &organization,
         id: random::command_id(),
         actor: Actor { kind: ActorKind::Operator, id: operator.to_owned() },
         request_id: random::request_id(),
+        cause: None,
     };
-    decide(log, None, command, |state| {
+    let commit = decide(log, None, command, |state| {
         let minted = minted.clone();
         async move { Ok(key::mint(&state, minted, clock::now())?) }
-    })
-    .await?;
+    });
+    named(directory, &organization, &key_id, Some(&asked.name), commit).await?;
     Ok((key_id, text))
 }
 

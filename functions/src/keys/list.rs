@@ -2,7 +2,7 @@
 
 use super::{KeyItem, item};
 use crate::body::schema;
-use crate::endpoint::{Context, Endpoint, Function, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use http::Method;
@@ -20,13 +20,15 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[], ..Function::READ },
+    function: Function { grants: &[Grant::ReadNames], ..Function::READ },
     handle: handler!(handle),
 };
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let (keys, pagination) = page.cut(&context.caller.state.keys, |(id, _)| id.0.clone());
-    let items: Vec<KeyItem> = keys.into_iter().map(|(id, key)| item(id, key)).collect();
+    let names = context.services.directory.names(&context.caller.organization).await?;
+    let name = |id| names.get(id).map(String::as_str);
+    let items: Vec<KeyItem> = keys.into_iter().map(|(id, key)| item(id, key, name(id))).collect();
     Ok(Reply::list(&items, &pagination))
 }

@@ -1,6 +1,6 @@
 //! `POST /keys`
 
-use super::{MintedItem, item};
+use super::{MintedItem, check_name, item, named};
 use crate::body::schema;
 use crate::decide::Decided;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
@@ -40,7 +40,10 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[201],
     problems: &[],
     repeat: Repeat::Answered,
-    function: Function { grants: &[Grant::Append, Grant::KeepAnswers], ..Function::CHANGE },
+    function: Function {
+        grants: &[Grant::Append, Grant::KeepAnswers, Grant::WriteNames],
+        ..Function::CHANGE
+    },
     handle: handler!(handle),
 };
 
@@ -51,11 +54,7 @@ pub fn check(
     scopes: &[String],
     expires_at: Option<Timestamp>,
 ) -> Result<Vec<String>, Vec<FieldError>> {
-    let mut errors = Vec::new();
-    if name.trim().is_empty() || name.chars().count() > 100 || name.chars().any(char::is_control) {
-        let message = "must have 1 to 100 characters and no control characters";
-        errors.push(FieldError::new("name", "invalid", message));
-    }
+    let mut errors: Vec<FieldError> = check_name(name).into_iter().collect();
     let known = || Scope::ALL.iter().map(|scope| scope.as_str());
     let mut checked: Vec<String> = if scopes == ["all"] {
         known().map(str::to_owned).collect()
@@ -95,26 +94,25 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let peppers = context.services.peppers.latest().await;
     let minted = KeyMinted {
         key_id: key_id.clone(),
-        name: request.name,
         scopes,
         secret_hash: key_text::secret_hash(&peppers.current, secret.expose()),
         expires_at: request.expires_at,
     };
-    let decided = context
-        .decide(|state| {
-            let minted = minted.clone();
-            async move { Ok(key::mint(&state, minted, clock::now())?) }
-        })
-        .await?;
-    reply(&decided, &key_id, &text)
+    let commit = context.decide(|state| {
+        let minted = minted.clone();
+        async move { Ok(key::mint(&state, minted, clock::now())?) }
+    });
+    let (directory, organization) = (context.services.directory.as_ref(), &context.caller.organization);
+    let decided = named(directory, organization, &key_id, Some(&request.name), commit).await?;
+    reply(&decided, &key_id, Some(&request.name), &text)
 }
 
 /// The key as the log has it now: with its text only if it is the one just made, not that of an earlier try.
-pub fn reply(decided: &Decided, made: &KeyId, text: &Secret) -> Result<Reply, Problem> {
+pub fn reply(decided: &Decided, made: &KeyId, name: Option<&str>, text: &Secret) -> Result<Reply, Problem> {
     let id = decided.id_of("KeyMinted").ok_or_else(Problem::internal)?;
     let (id, key) = decided.state.key(id)?;
     let answer = |key_text: Option<String>| MintedItem {
-        item: item(id, key),
+        item: item(id, key, name),
         secret_omitted: key_text.is_none(),
         key: key_text,
     };

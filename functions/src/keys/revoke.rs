@@ -1,6 +1,6 @@
 //! `DELETE /keys/{id}`
 
-use super::{KeyItem, item};
+use super::{KeyItem, item, name_of};
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
@@ -22,7 +22,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[Grant::Append], ..Function::CHANGE },
+    function: Function { grants: &[Grant::Append, Grant::ReadNames], ..Function::CHANGE },
     handle: handler!(handle),
 };
 
@@ -35,5 +35,6 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         })
         .await?;
     let (id, revoked) = decided.state.key(id.as_str())?;
-    Ok(decided.reply(Reply::ok(&item(id, revoked))))
+    let name = name_of(context.services.directory.as_ref(), &context.caller.organization, id).await?;
+    Ok(decided.reply(Reply::ok(&item(id, revoked, name.as_deref()))))
 }

@@ -7,9 +7,10 @@ use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 
 /// What every line of an invocation says.
@@ -37,14 +38,14 @@ impl Invocation {
 /// Everything that is traced in this process goes there.
 ///
 /// # Errors
-/// One sentence, when the filter is not one.
-pub fn install(filter: &str, lines: Lines) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("BINDERY_LOG: {error}"))?;
+/// One sentence, when something listens already.
+pub fn install(filter: Targets, lines: Lines) -> Result<(), String> {
     let subscriber = tracing_subscriber::fmt()
         .event_format(OneObject(Invocation::current))
-        .with_env_filter(filter)
+        .with_max_level(LevelFilter::TRACE)
         .with_writer(lines)
-        .finish();
+        .finish()
+        .with(filter);
     tracing::subscriber::set_global_default(subscriber).map_err(|error| error.to_string())
 }
 

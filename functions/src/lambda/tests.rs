@@ -50,7 +50,8 @@ impl Function {
             scopes: vec!["all".to_owned()],
             expires_at: None,
         };
-        let minted = first::mint(embedded.store.as_ref(), embedded.peppers.as_ref(), "test", asked).await;
+        let store = embedded.store.as_ref();
+        let minted = first::mint(store, store, embedded.peppers.as_ref(), "test", asked).await;
         let key = minted.expect("a key").1.expose().to_owned();
         let services = embedded.services(config).await.expect("nothing to settle");
         let written = Written::default();

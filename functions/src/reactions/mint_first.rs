@@ -12,14 +12,15 @@ pub static REACTION: Reaction = Reaction {
     name: "keys-mint-first",
     summary: "Mints a key for an organization, which it makes; for operators",
     woken_by: Trigger::Operator,
-    function: Function { grants: &[Grant::Append], ..Function::CHANGE },
+    function: Function { grants: &[Grant::Append, Grant::WriteNames], ..Function::CHANGE },
     handle: |woken| -> Handled { Box::pin(handle(woken)) },
 };
 
 async fn handle(woken: Woken) -> Result<Reacted, String> {
     let asked = asked(&woken.event)?;
     let (organization, services) = (asked.organization.clone(), &woken.aws.services);
-    let minted = first::mint(services.log.as_ref(), services.peppers.as_ref(), "lambda", asked).await;
+    let (log, directory) = (services.log.as_ref(), services.directory.as_ref());
+    let minted = first::mint(log, directory, services.peppers.as_ref(), "lambda", asked).await;
     let (id, text) = minted.map_err(|problem| first::lines(&problem))?;
     tracing::info!(%organization, key = %id, "an operator minted a key");
     let answer = json!({ "organization": organization, "id": id, "key": text.expose() });

@@ -6,6 +6,7 @@
 use super::records::Record;
 use super::{Handled, Reacted, Reaction, Trigger, Woken};
 use crate::endpoint::{Function, Grant};
+use domain::limits::PAST_EVERY;
 use events::OrganizationId;
 use infra::storage::dynamodb::tables::TableName;
 use serde::Deserialize;
@@ -17,7 +18,11 @@ pub static REACTION: Reaction = Reaction {
     name: "views-project",
     summary: "Brings the views of an organization to the head of its log",
     woken_by: Trigger::Doorbells { table: TableName::Heads, item: "HEAD" },
-    function: Function { grants: &[Grant::Project], memory_mb: 512, timeout: Duration::from_secs(60) },
+    function: Function {
+        grants: &[Grant::Project, Grant::KeepPast],
+        memory_mb: 512,
+        timeout: Duration::from_secs(60),
+    },
     handle: |woken| -> Handled { Box::pin(handle(woken)) },
 };
 
@@ -59,14 +64,25 @@ fn doorbells(event: &Value) -> Result<Doorbells, String> {
 
 async fn handle(woken: Woken) -> Result<Reacted, String> {
     let Doorbells { by_organization, unreadable } = doorbells(&woken.event)?;
-    let (mut again, mut projected) = (unreadable, 0);
+    let (mut again, mut projected, mut grown) = (unreadable, 0, Vec::new());
     for (organization, messages) in by_organization {
         match woken.aws.store.project(&organization).await {
-            Ok(done) => projected += done.behind(),
+            Ok(done) => {
+                projected += done.behind();
+                if done.to.0 / PAST_EVERY > done.from.0 / PAST_EVERY {
+                    grown.push(organization);
+                }
+            }
             Err(error) => {
                 tracing::warn!(%organization, %error, "the views stay behind until the doorbell rings again");
                 again.extend(messages);
             }
+        }
+    }
+    // Views first: states of the past are only there for those who ask about it.
+    for organization in grown {
+        if let Err(error) = woken.aws.services.past.keep_up(&organization).await {
+            tracing::warn!(%organization, %error, "states of the past are not kept for now");
         }
     }
     let failed = again.len() as u64;

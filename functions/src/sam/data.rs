@@ -1,6 +1,7 @@
 //! What holds data: tables, the bucket, the keys and the two secrets. Nothing of it goes with the stack.
 
 use super::{Resource, attribute, reference, sub};
+use infra::storage::dynamodb::past::PREFIX;
 use infra::storage::dynamodb::tables::{PARTITION, SORT, TABLES, Table, TableName};
 use serde_json::{Value, json};
 
@@ -218,12 +219,21 @@ pub fn bucket() -> Vec<Resource> {
                 "IgnorePublicAcls": true, "RestrictPublicBuckets": true,
             },
             "VersioningConfiguration": { "Status": "Enabled" },
-            "LifecycleConfiguration": { "Rules": [{
-                "Id": "mistakes-are-mended-within-a-month",
-                "Status": "Enabled",
-                "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 1 },
-                "NoncurrentVersionExpiration": { "NoncurrentDays": 30 },
-            }]},
+            "LifecycleConfiguration": { "Rules": [
+                {
+                    "Id": "mistakes-are-mended-within-a-month",
+                    "Status": "Enabled",
+                    "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 1 },
+                    "NoncurrentVersionExpiration": { "NoncurrentDays": 30 },
+                },
+                // They are folded again when somebody asks; those of earlier releases nobody asks for.
+                {
+                    "Id": "states-of-the-past-are-a-cache",
+                    "Status": "Enabled",
+                    "Prefix": PREFIX,
+                    "ExpirationInDays": 180,
+                },
+            ]},
         },
     });
     let policy = json!({

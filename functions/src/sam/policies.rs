@@ -5,6 +5,7 @@ use super::data::{
 };
 use super::{attribute, none_unless, reference, sub};
 use crate::endpoint::Grant;
+use infra::storage::dynamodb::past::PREFIX;
 use infra::storage::dynamodb::tables::{RUNNING, TableName};
 use serde_json::{Value, json};
 
@@ -58,6 +59,15 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             allow("WriteArtefacts", &["dynamodb:PutItem"], arn(TableName::Artefacts)),
             allow("WriteLargeArtefacts", &["s3:PutObject"], objects()),
         ],
+        Grant::KeepPast => vec![
+            allow(
+                "KeepPastStates",
+                &["s3:GetObject", "s3:PutObject"],
+                sub(&format!("${{{BUCKET}.Arn}}/{PREFIX}*")),
+            ),
+            // The nearest one is found by listing.
+            allow("FindPastStates", &["s3:ListBucket"], bucket()),
+        ],
         Grant::SealCredentials => vec![
             allow("PutCredentials", &["dynamodb:PutItem"], arn(TableName::Credentials)),
             with_key("SealCredentials", &["kms:GenerateDataKey"], CREDENTIALS_KEY, "credentials"),
@@ -104,6 +114,10 @@ pub fn grant(grant: Grant) -> Vec<Value> {
             &["dynamodb:BatchWriteItem", "dynamodb:PutItem"],
             arn(TableName::Deliveries),
         )],
+        Grant::ReadNames => vec![allow("ReadNames", &["dynamodb:Query"], arn(TableName::Directory))],
+        Grant::WriteNames => {
+            vec![allow("WriteNames", &["dynamodb:DeleteItem", "dynamodb:PutItem"], arn(TableName::Directory))]
+        }
         Grant::SignCheckpoints => vec![
             under(
                 allow("SignCheckpoints", &["kms:Sign"], attribute(CHECKPOINTS_KEY, "Arn")),

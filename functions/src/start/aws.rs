@@ -194,15 +194,18 @@ impl Opening {
             cursor_key: signing.cursor_key,
             webhook_key: signing.webhook_key,
             hash_key: signing.hash_key,
+            past_key: signing.past_key,
         };
         let (store, sealer) = (self.store.clone(), self.sealer.clone());
         let discoveries: Arc<dyn DiscoveryStore> = store.clone();
         let ports = Ports {
             log: store.clone(),
             artefacts: store.clone(),
+            past: store.clone(),
             credentials: store.clone(),
             answers: store.clone(),
             deliveries: store.clone(),
+            directory: store.clone(),
             sealer: sealer.clone(),
             signer: Arc::new(KmsSigner::new(&self.sdk, self.deployment.checkpoints_key.clone())),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),

@@ -48,9 +48,11 @@ impl Embedded {
         Ports {
             log: self.store.clone(),
             artefacts: self.store.clone(),
+            past: self.store.clone(),
             credentials: self.store.clone(),
             answers: self.store.clone(),
             deliveries: self.store.clone(),
+            directory: self.store.clone(),
             sealer: self.sealer.clone(),
             signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),
@@ -63,6 +65,7 @@ impl Embedded {
             cursor_key: self.sealer.derive("cursors"),
             webhook_key: self.sealer.derive("webhooks"),
             hash_key: self.sealer.derive("keyed-hashes"),
+            past_key: self.sealer.derive("past-states"),
         }
     }
 
@@ -95,6 +98,21 @@ impl Embedded {
     }
 }
 
+impl Services {
+    /// A question about the past then finds a state that is near, also after a release that folds anew.
+    async fn keep_up_pasts(&self) {
+        let organizations = match self.log.organizations().await {
+            Ok(organizations) => organizations,
+            Err(error) => return tracing::warn!(%error, "states of the past are not kept for now"),
+        };
+        for organization in organizations {
+            if let Err(error) = self.past.keep_up(&organization).await {
+                tracing::warn!(%organization, %error, "states of the past are not kept for now");
+            }
+        }
+    }
+}
+
 async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
     let mut interval = tokio::time::interval(SWEEP);
     loop {
@@ -109,5 +127,6 @@ async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
             tracing::warn!(%error, "expired command ids stay for now");
         }
         services.rates.forget_quiet();
+        services.keep_up_pasts().await;
     }
 }

@@ -100,7 +100,7 @@ impl Services {
         if let (Some(reason), Some(failing)) = (&attempt.failure, next.failing)
             && (attempt.status == Some(410) || self.gives_up(failing.since, attempt.at))
         {
-            self.park(organization, id, event.seq, reason).await?;
+            self.park(organization, id, event, reason).await?;
             return Ok(Step::Ended);
         }
         Ok(step)
@@ -175,7 +175,7 @@ impl Services {
         &self,
         organization: &OrganizationId,
         id: &SubscriptionId,
-        at: Seq,
+        undelivered: &Recorded,
         reason: &str,
     ) -> Result<(), Problem> {
         let command = Command {
@@ -183,7 +183,9 @@ impl Services {
             id: random::command_id(),
             actor: Actor { kind: ActorKind::Service, id: "webhooks".to_owned() },
             request_id: random::request_id(),
+            cause: Some(undelivered.id.clone()),
         };
+        let at = undelivered.seq;
         decide(self.log.as_ref(), Some(&self.turns), command, |state| async move {
             Ok(subscription::park(&state, id, at, reason.to_owned())?)
         })

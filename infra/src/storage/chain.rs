@@ -4,10 +4,10 @@
 //! between the events but commas, so every byte of it is either hashed or known.
 
 use super::{AppendError, Commit, StoreError, Verified};
+use domain::consequence::is_consequence;
 use domain::limits::{COMMIT_BYTES, COMMIT_EVENTS};
 use events::{EventId, OrganizationId, Recorded, Seq, json};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use uuid::{NoContext, Uuid};
 
@@ -51,7 +51,10 @@ pub fn stamp(head: &Head, commit: Commit) -> Result<(Row, Vec<Recorded>), Append
         let seq = Seq(at.seq.0 + 1);
         let recorded_at = next_instant(at.recorded_at, commit.now);
         let id = event_id(recorded_at);
-        let bytes = json::encode(&id, &subject, &commit.actor, &commit.request_id, recorded_at, &event)
+        let first = recorded.first().map(|first: &Recorded| &first.id);
+        let cause = first.filter(|_| is_consequence(&event)).or(commit.cause.as_ref()).cloned();
+        let (actor, request_id) = (&commit.actor, &commit.request_id);
+        let bytes = json::encode(&id, &subject, actor, request_id, cause.as_ref(), recorded_at, &event)
             .map_err(|error| StoreError::Corrupt { seq, reason: error.to_string() })?;
         let hash = json::chain(&commit.organization, seq, &at.hash, bytes.get().as_bytes());
         if body.len() > 1 {
@@ -65,6 +68,7 @@ pub fn stamp(head: &Head, commit: Commit) -> Result<(Row, Vec<Recorded>), Append
             subject,
             actor: commit.actor.clone(),
             request_id: commit.request_id.clone(),
+            cause,
             recorded_at,
             event,
             prev_hash: at.hash,
@@ -148,12 +152,12 @@ impl<'o> Chain<'o> {
             let prev = hash;
             seq = Seq(seq.0 + 1);
             hash = json::chain(self.organization, seq, &prev, bytes.get().as_bytes());
-            links.push(Link { seq, prev, bytes });
+            links.push(Link { seq, prev, hash, bytes });
         }
         if hash != row.hash {
             return Err(broken("its bytes do not give its hash"));
         }
-        let recorded_at = links.last().and_then(|link| recorded_at(link.bytes));
+        let recorded_at = links.last().and_then(|link| json::recorded_at(link.bytes));
         if recorded_at != Some(row.recorded_at) || row.recorded_at <= self.at.recorded_at {
             return Err(broken(
                 "its time is not the one that its last event tells, or not after the one before",
@@ -167,7 +171,7 @@ impl<'o> Chain<'o> {
     pub fn decode(&mut self, row: &Row) -> Result<Vec<Recorded>, Broken> {
         let links = self.follow(row)?;
         let decode = |link: Link<'_>| {
-            json::decode(self.organization, link.seq, &link.prev, link.bytes)
+            json::decode(self.organization, link.seq, &link.prev, &link.hash, link.bytes)
                 .map_err(|error| Broken { seq: link.seq, reason: error.to_string() })
         };
         links.into_iter().map(decode).collect()
@@ -179,6 +183,7 @@ impl<'o> Chain<'o> {
 pub struct Link<'r> {
     pub seq: Seq,
     pub prev: [u8; 32],
+    pub hash: [u8; 32],
     pub bytes: &'r RawValue,
 }
 
@@ -192,47 +197,36 @@ fn parts(body: &[u8]) -> Result<Vec<&RawValue>, String> {
     Ok(parts)
 }
 
-fn recorded_at(event: &RawValue) -> Option<Timestamp> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Recorded {
-        recorded_at: Timestamp,
-    }
-    serde_json::from_str::<Recorded>(event.get()).ok().map(|event| event.recorded_at)
-}
-
 /// Recomputes a log row by row; the backend brings the rows in order and says when there are no more.
 #[derive(Clone, Debug)]
-pub struct Verifier<'o> {
-    chain: Chain<'o>,
+pub struct Verifier {
+    organization: OrganizationId,
+    at: Head,
     first_bad: Option<Seq>,
 }
 
-impl<'o> Verifier<'o> {
-    pub fn new(organization: &'o OrganizationId) -> Self {
-        Self { chain: Chain::after(organization, Head::START), first_bad: None }
+impl Verifier {
+    pub fn new(organization: &OrganizationId) -> Self {
+        Self { organization: organization.clone(), at: Head::START, first_bad: None }
     }
 
     /// How far the chain holds.
     pub fn at(&self) -> &Head {
-        self.chain.at()
+        &self.at
     }
 
-    /// Takes the next row. False when the log is broken here; nothing behind that is worth looking at.
-    pub fn take(&mut self, row: &Row) -> bool {
-        match self.chain.follow(row) {
-            Ok(_) => true,
-            Err(broken) => {
-                self.first_bad = Some(broken.seq);
-                false
-            }
-        }
+    /// Takes the next rows. False when the log is broken there; nothing behind that is worth looking at.
+    pub fn take(&mut self, rows: &[Row]) -> bool {
+        let mut chain = Chain::after(&self.organization, self.at);
+        self.first_bad = rows.iter().find_map(|row| chain.follow(row).err()).map(|broken| broken.seq);
+        self.at = *chain.at();
+        self.first_bad.is_none()
     }
 
     /// `head` is what the log says of itself apart from its rows: rows cut off at the end, or added behind it, do
     /// not pass.
     pub fn finish(self, head: &Head) -> Verified {
-        let at = self.chain.at();
+        let at = self.at;
         let first_bad = self.first_bad.or_else(|| {
             if at.seq == head.seq {
                 (at.hash != head.hash).then_some(at.seq)

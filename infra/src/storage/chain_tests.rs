@@ -1,5 +1,7 @@
 use super::*;
-use crate::storage::conformance::{acme, commit, key, noon};
+use crate::storage::conformance::{acme, blocks, commit, key, noon};
+use events::integration::{CredentialsShredded, Disconnected};
+use events::{IntegrationKind, Subject, SubjectKind};
 
 fn row(head: &Head, ids: &[&str]) -> Row {
     stamp(head, commit(&acme(), "one", ids.iter().map(|id| key(id)).collect())).expect("fits").0
@@ -61,11 +63,33 @@ fn a_verifier_compares_the_end_with_the_head() {
     let acme = acme();
     let first_bad = |head: &Head| {
         let mut verifier = Verifier::new(&acme);
-        assert!(verifier.take(&row));
+        assert!(verifier.take(std::slice::from_ref(&row)));
         verifier.finish(head).first_bad
     };
     assert_eq!(first_bad(&head), None);
     assert_eq!(first_bad(&Head { hash: [9; 32], ..head }), Some(Seq(2)));
     assert_eq!(first_bad(&Head { seq: Seq(5), ..head }), Some(Seq(3)), "cut off");
     assert_eq!(first_bad(&Head::START), Some(Seq(1)), "never acknowledged");
+}
+
+#[test]
+fn what_follows_names_the_first_event_of_its_commit_and_the_rest_what_the_command_answers_to() {
+    let kind = IntegrationKind::Postgres;
+    let integration = || Subject::new(SubjectKind::Integration, kind);
+    let shredded = CredentialsShredded { kind, credential_versions: vec![1] };
+    let events = vec![
+        (integration(), Disconnected { kind }.into()),
+        blocks("patients"),
+        (integration(), shredded.into()),
+    ];
+    let earlier = EventId::from("evt_earlier");
+    let caused = Commit { cause: Some(earlier.clone()), ..commit(&acme(), "caused", events.clone()) };
+    for (commit, cause) in [(commit(&acme(), "asked for", events), None), (caused, Some(earlier))] {
+        let (row, recorded) = stamp(&Head::START, commit).expect("it fits");
+        let first = Some(recorded[0].id.clone());
+        let causes: Vec<_> = recorded.iter().map(|event| event.cause.clone()).collect();
+        assert_eq!(causes, [cause.clone(), cause, first]);
+        let read = Chain::after(&acme(), Head::START).decode(&row).expect("it decodes");
+        assert_eq!(read, recorded);
+    }
 }

@@ -4,11 +4,17 @@ pub mod appending;
 pub mod beside;
 pub mod conflicts;
 pub mod deliveries;
+pub mod directory;
+#[cfg(test)]
+pub mod past;
 pub mod reading;
 pub mod verifying;
 
 use super::deliveries::DeliveryStore;
-use super::{AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects};
+use super::directory::Directory;
+use super::{
+    AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects, PastStates,
+};
 use async_trait::async_trait;
 use events::agent::AgentCreated;
 use events::key::KeyMinted;
@@ -21,9 +27,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// What a whole backend is; the log's own tests ask for no more than the log.
-pub trait Store: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore {}
+pub trait Store:
+    EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory
+{
+}
 
-impl<S: EventLog + Artefacts + CredentialStore + AnswerStore + DeliveryStore> Store for S {}
+impl<S: EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory> Store
+    for S
+{
+}
 
 /// One place for data, empty at first.
 #[async_trait]
@@ -80,12 +92,22 @@ macro_rules! storage_conformance {
             slots_are_taken_together_or_not_at_all
             forgetting_keeps_other_prefixes_and_the_exception
         );
+        $crate::storage_conformance!(@each $backend; past:
+            the_nearest_kept_state_is_found
+            the_past_is_the_same_whatever_became_of_kept_states
+            a_kept_state_saves_the_fold_of_what_is_before_it
+            a_state_that_another_service_sealed_is_not_believed
+        );
         $crate::storage_conformance!(@each $backend; deliveries:
             a_cursor_moves_only_from_where_it_is
             of_many_who_move_a_cursor_at_once_one_does_and_its_attempt_alone_is_kept
             attempts_are_read_as_they_were_made_newest_first_and_page_by_page
             an_attempt_is_found_by_its_id_and_only_where_it_belongs
             a_forgotten_subscription_leaves_nothing_behind_and_the_others_as_they_are
+        );
+        $crate::storage_conformance!(@each $backend; directory:
+            a_name_is_given_changed_and_erased
+            names_belong_to_one_organization
         );
     };
     (log: $backend:expr) => {
@@ -119,6 +141,7 @@ macro_rules! storage_conformance {
         $crate::storage_conformance!(@each $backend; verifying:
             a_log_that_nobody_touched_holds
             a_flipped_byte_is_named
+            a_change_far_down_a_long_log_is_named
             a_changed_time_is_named
             a_removed_commit_is_named
             a_removed_end_is_named
@@ -148,7 +171,6 @@ pub fn noon() -> Timestamp {
 pub fn key(id: &str) -> (Subject, Event) {
     let minted = KeyMinted {
         key_id: id.into(),
-        name: format!("key {id}"),
         scopes: vec!["agents:read".to_owned()],
         secret_hash: "00".repeat(32),
         expires_at: None,
@@ -178,6 +200,7 @@ pub fn commit(organization: &OrganizationId, command: &str, events: Vec<(Subject
         command_id: command.into(),
         actor: Actor { kind: ActorKind::Key, id: "k1".to_owned() },
         request_id: RequestId::from("req_1"),
+        cause: None,
         now: noon(),
         expects: Expects::Streams(Vec::new()),
         events,

@@ -153,6 +153,7 @@ fn recorded(seq: u64, event: Event) -> Recorded {
         subject: Subject::new(SubjectKind::Key, "a"),
         actor: Actor { kind: ActorKind::Operator, id: "console".to_owned() },
         request_id: RequestId::from("req_1"),
+        cause: None,
         recorded_at: super::conformance::noon(),
         event,
         prev_hash: [0; 32],

@@ -5,7 +5,7 @@ use super::conformance::{acme, commit};
 use domain::Organization;
 use events::agent::{AgentCreated, Published, PublishedSkill, RolledBack};
 use events::integration::*;
-use events::key::{KeyMinted, KeyRevoked, KeyRotated};
+use events::key::{KeyMinted, KeyRenamed, KeyRevoked, KeyRotated};
 use events::scoping::{Blocked, ScopingChanged};
 use events::skill::{BindingDrafted, BindingRevised, Definition, SkillDisabled, SkillEnabled, SkillRemoved};
 use events::{Event, IntegrationKind, Recorded, Seq, Subject, SubjectKind};
@@ -17,7 +17,7 @@ pub type Step = (u8, u8, u8, f64);
 
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     let number = prop_oneof![-1e18..1e18_f64, proptest::num::f64::NORMAL];
-    proptest::collection::vec((0..18_u8, 0..4_u8, 0..4_u8, number), 1..60)
+    proptest::collection::vec((0..19_u8, 0..4_u8, 0..4_u8, number), 1..60)
 }
 
 pub fn definition(hash: u8, constant: f64) -> Definition {
@@ -124,7 +124,6 @@ fn event(at: usize, (what, a, b, number): Step) -> (Subject, Event) {
         15 => {
             let minted = KeyMinted {
                 key_id: key.id.as_str().into(),
-                name: format!("key {at}"),
                 scopes: vec!["agents:read".to_owned()],
                 secret_hash: "00".repeat(32),
                 expires_at: (b == 0).then(crate::storage::conformance::noon),
@@ -135,6 +134,7 @@ fn event(at: usize, (what, a, b, number): Step) -> (Subject, Event) {
             let valid_until = crate::storage::conformance::noon();
             (key, KeyRotated { successor: format!("k{b}").as_str().into(), valid_until }.into())
         }
+        17 => (key, KeyRenamed { erased: b == 0 }.into()),
         _ => (key, KeyRevoked {}.into()),
     }
 }

@@ -46,6 +46,7 @@ pub fn minted(events: &[Recorded]) -> impl Iterator<Item = (&OrganizationId, &Ke
         | Event::SkillRemoved(_)
         | Event::KeyRotated(_)
         | Event::KeyRevoked(_)
+        | Event::KeyRenamed(_)
         | Event::SubscriptionCreated(_)
         | Event::SubscriptionSecretRotated(_)
         | Event::SubscriptionParked(_)

@@ -4,7 +4,7 @@ use super::chain::{Chain, Head, Row, Verifier};
 use super::{StoreError, Stored, Verified};
 use async_trait::async_trait;
 use domain::Organization;
-use events::{OrganizationId, Recorded, Seq, Subject, json};
+use events::{OrganizationId, Recorded, Seq, Subject};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,13 +16,24 @@ pub trait Rows: Send {
     /// What the log says of its end, apart from its rows.
     async fn head(&mut self, organization: &OrganizationId) -> Result<Head, StoreError>;
 
-    /// Commits whose last event stands after `after`, in order, at most `limit`.
+    /// Commits whose last event stands after `after` and not after `through`, in order, at most `limit`.
+    async fn rows_through(
+        &mut self,
+        organization: &OrganizationId,
+        after: Seq,
+        through: Seq,
+        limit: usize,
+    ) -> Result<Vec<Row>, StoreError>;
+
+    /// The same up to the end of the log.
     async fn rows(
         &mut self,
         organization: &OrganizationId,
         after: Seq,
         limit: usize,
-    ) -> Result<Vec<Row>, StoreError>;
+    ) -> Result<Vec<Row>, StoreError> {
+        self.rows_through(organization, after, Seq(u64::MAX), limit).await
+    }
 }
 
 /// Events after `after`, at most `limit`.
@@ -35,9 +46,16 @@ pub async fn events<R: Rows>(
     let mut found: Vec<Recorded> = Vec::new();
     let mut chain: Option<Chain<'_>> = None;
     let mut cursor = after;
-    while found.len() < limit {
-        let page = PAGE.min(limit - found.len());
-        let rows = log.rows(organization, cursor, page).await?;
+    let through = Seq(after.0.saturating_add(limit as u64));
+    loop {
+        // Commits of a hundred events that nobody asked for are not read: those that end within the limit, and then
+        // the one that only begins there.
+        let mut rows = log.rows_through(organization, cursor, through, PAGE).await?;
+        let is_last = rows.len() < PAGE;
+        let reached = rows.last().map_or(cursor, |row| row.seq);
+        if is_last && reached < through {
+            rows.extend(log.rows(organization, reached, 1).await?);
+        }
         for row in &rows {
             let mut at = match chain.take() {
                 Some(chain) => chain,
@@ -52,12 +70,11 @@ pub async fn events<R: Rows>(
             cursor = row.seq;
             chain = Some(at);
         }
-        if rows.len() < page {
-            break;
+        if is_last {
+            found.truncate(limit);
+            return Ok(found);
         }
     }
-    found.truncate(limit);
-    Ok(found)
 }
 
 /// The bytes of the events after `after`, of at most `commits` commits; they follow each other.
@@ -76,8 +93,7 @@ pub async fn stored<R: Rows>(
         };
         for link in at.follow(&row)? {
             let bytes = link.bytes.get().to_owned();
-            let hash = json::chain(organization, link.seq, &link.prev, bytes.as_bytes());
-            found.push(Stored { seq: link.seq, prev_hash: link.prev, hash, bytes });
+            found.push(Stored { seq: link.seq, prev_hash: link.prev, hash: link.hash, bytes });
         }
         chain = Some(at);
     }
@@ -101,60 +117,61 @@ pub async fn fold<R: Rows>(
     let mut chain = Chain::after(&organization, at);
     let mut changed = BTreeSet::new();
     while chain.at().seq < to {
-        let rows = log.rows(&organization, chain.at().seq, PAGE).await?;
-        for row in rows.iter().take_while(|row| row.seq <= to) {
+        let rows = log.rows_through(&organization, chain.at().seq, to, PAGE).await?;
+        for row in &rows {
             for event in chain.decode(row)? {
                 changed.extend(apply(state, &event)?);
             }
         }
-        if rows.len() < PAGE || rows.last().is_some_and(|row| row.seq > to) {
+        if rows.len() < PAGE {
             break;
         }
     }
     Ok((*chain.at(), changed))
 }
 
+pub fn apply(state: &mut Organization, event: &Recorded) -> Result<Vec<Subject>, StoreError> {
+    caught(event.seq, || state.apply(event))
+}
+
 /// The fold is total over events that decode; should it ever panic, the organization fails closed and the server
 /// goes on.
-pub fn apply(state: &mut Organization, event: &Recorded) -> Result<Vec<Subject>, StoreError> {
-    catch_unwind(AssertUnwindSafe(|| state.apply(event)))
-        .map_err(|_| StoreError::Corrupt { seq: event.seq, reason: "the fold panicked".to_owned() })
+pub fn caught<T>(seq: Seq, fold: impl FnOnce() -> T) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(fold))
+        .map_err(|_| StoreError::Corrupt { seq, reason: "the fold panicked".to_owned() })
 }
 
-/// The end of the commit at `at`, which must be there.
-pub async fn position<R: Rows>(
-    log: &mut R,
-    organization: &OrganizationId,
-    at: Seq,
-) -> Result<Head, StoreError> {
-    let Some(before) = at.0.checked_sub(1) else { return Ok(Head::START) };
-    let rows = log.rows(organization, Seq(before), 1).await?;
-    let row = rows.first().filter(|row| row.seq == at).ok_or_else(|| StoreError::Corrupt {
-        seq: at,
-        reason: "the commit that was folded last is missing".to_owned(),
-    })?;
-    Ok(Head { seq: at, hash: row.hash, recorded_at: row.recorded_at })
-}
-
-/// The whole chain, from the bytes as stored. Page by page: no snapshot of the log is held meanwhile.
+/// The whole chain, from the bytes as stored. Page by page: no snapshot of the log is held meanwhile. While one page is
+/// hashed on a thread of its own the next one is read.
 pub async fn verify<R: Rows>(log: &mut R, organization: &OrganizationId) -> Result<Verified, StoreError> {
     let mut verifier = Verifier::new(organization);
+    let mut rows = log.rows(organization, Seq(0), PAGE).await?;
     loop {
-        let rows = log.rows(organization, verifier.at().seq, PAGE).await?;
-        for row in &rows {
-            if !verifier.take(row) {
-                return Ok(verifier.finish(&log.head(organization).await?));
-            }
-        }
-        if rows.is_empty() {
+        let Some(last) = rows.last().map(|row| row.seq) else {
             // The head is read after the last row, so it is not older than that. When it is further on, either a
             // commit came in between or the end is cut off: one more look at the same place tells.
             let head = log.head(organization).await?;
             let at = verifier.at().seq;
-            if head.seq <= at || log.rows(organization, at, 1).await?.is_empty() {
+            if head.seq > at {
+                rows = log.rows(organization, at, PAGE).await?;
+            }
+            if rows.is_empty() {
                 return Ok(verifier.finish(&head));
             }
+            continue;
+        };
+        let hashed = tokio::task::spawn_blocking(move || {
+            let holds = verifier.take(&rows);
+            (verifier, holds)
+        });
+        let (hashed, next) = tokio::join!(hashed, log.rows(organization, last, PAGE));
+        let holds;
+        (verifier, holds) =
+            hashed.map_err(|_| StoreError::Unavailable("verifying was given up".to_owned()))?;
+        if !holds {
+            return Ok(verifier.finish(&log.head(organization).await?));
         }
+        rows = next?;
     }
 }
 

@@ -5,8 +5,10 @@ mod append;
 mod artefacts;
 mod credentials;
 mod deliveries;
+mod directory;
 mod documents;
 mod lock;
+mod past;
 mod reader;
 mod schema;
 mod warm;
@@ -46,6 +48,11 @@ impl SqliteStore {
     /// called inside a tokio runtime; the tasks end when the store is dropped.
     pub async fn open(data_dir: &Path) -> Result<Arc<Self>, StoreError> {
         Self::open_trusting(data_dir, watch::TRUSTED).await
+    }
+
+    /// Whether this folder has a log.
+    pub fn is_in(data_dir: &Path) -> bool {
+        data_dir.join(schema::FILE).is_file()
     }
 
     async fn open_trusting(data_dir: &Path, trusted: Duration) -> Result<Arc<Self>, StoreError> {

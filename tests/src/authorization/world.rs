@@ -103,6 +103,7 @@ impl World {
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
             "mcp-answer" => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
             "subscriptions-create" => json!({ "url": NOBODY }),
+            "keys-rename" => json!({ "name": null }),
             "keys-mint" => json!({ "name": "new", "scopes": ["keys:write"] }),
             other => panic!("tell the authorization matrix which body {other} takes"),
         }
@@ -122,7 +123,7 @@ pub fn parameters(endpoint: &Endpoint) -> Vec<(&'static str, &'static str)> {
             ("agentId", _) => (name, "agent"),
             ("skillId" | "skill", _) => (name, "skill"),
             ("versionId", _) => (name, "version"),
-            ("id", "keys-rotate" | "keys-revoke") => (name, "key"),
+            ("id", "keys-rename" | "keys-rotate" | "keys-revoke") => (name, "key"),
             ("id", _) if endpoint.name.starts_with("subscriptions-") => (name, "subscription"),
             ("deliveryId", _) => (name, "delivery"),
             ("id", "integrations-discovery") => (name, "discovery"),

@@ -1,14 +1,15 @@
 //! Walks the story against a running server and running engines, aloud. `--setup` only makes a published read and
 //! prints where it is, for the benchmarks.
 //!
-//! Takes BINDERY_URL, BINDERY_KEY and the variables that `scripts/engines.sh` writes; with STORY_RESULT set, what is
-//! left to try goes to that file.
+//! Takes BINDERY_URL, BINDERY_KEY and the variables that `scripts/engines.sh` writes, and for the story the server's
+//! BINDERY_DATA_DIR; with STORY_RESULT set, what is left to try goes to that file.
 
 use events::IntegrationKind;
+use std::path::Path;
 use std::process::ExitCode;
 use tests::engines::Engine;
 use tests::http::Http;
-use tests::story::{Story, Teller, Told};
+use tests::story::{Hands, Story, Teller, Told};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -22,7 +23,8 @@ async fn main() -> ExitCode {
             Story { http: &http, engine: &engine, database: "clinic", teller: Teller { aloud: !setup } };
         if !setup {
             println!("\n━━━ {kind} ━━━");
-            last = last.or(Some(story.tell().await));
+            let folder = variable("BINDERY_DATA_DIR");
+            last = last.or(Some(story.tell(&Hands::Folder(Path::new(&folder))).await));
         } else if kind == IntegrationKind::Postgres {
             last = Some(story.set_up().await);
         }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use tests::aws::Cloud;
 use tests::built;
 use tests::engines::Engine;
-use tests::story::{Story, Teller, Told};
+use tests::story::{Hands, Story, Teller, Told};
 use tokio::net::TcpListener;
 
 const ORGANIZATION: &str = "clinic";
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
         println!("\n━━━ {kind} on Lambda ━━━");
         let story =
             Story { http: &http, engine: &engine, database: "clinic", teller: Teller { aloud: true } };
-        last = last.or(Some(story.tell().await));
+        last = last.or(Some(story.tell(&Hands::Tables(&cloud)).await));
     }
     let Some(told) = last else {
         eprintln!("story_on_lambda: no engine is running: POSTGRES_PORT and MYSQL_PORT are not set");

@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 static WRITTEN: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
@@ -24,8 +27,10 @@ pub fn capture() {
     ONCE.get_or_init(|| {
         let filter =
             "info,functions=trace,infra=trace,domain=trace,sqlx=trace,tokio_postgres=trace,axum=trace";
-        let filter = tracing_subscriber::EnvFilter::new(filter);
-        tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(|| Buffer).init();
+        let filter: Targets = filter.parse().expect("a filter");
+        let lines =
+            tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(|| Buffer);
+        lines.finish().with(filter).init();
     });
 }
 

@@ -7,6 +7,7 @@ use serde_json::json;
 on_both_engines!(
     a_dropped_column_stops_the_skills_that_use_it_and_no_other,
     a_changed_type_and_a_lost_index_stop_what_relied_on_them,
+    a_lost_key_and_a_lost_table_stop_what_relied_on_them,
     what_drifted_runs_again_only_after_a_person_said_so,
 );
 
@@ -27,6 +28,13 @@ async fn a_dropped_column_stops_the_skills_that_use_it_and_no_other(kind: Integr
     assert_eq!(each(&found["quarantinedSkills"], "skillId"), [mail.as_str()]);
     assert_eq!(each(&found["quarantinedSkills"], "reason"), ["`patients.email` is gone."]);
     assert_eq!(each(&found["quarantinedSkills"], "agentId"), [desk.agent.as_str()]);
+    assert_eq!(each(&found["quarantinedSkills"], "cause"), ["drifted"]);
+    let remedy = each(&found["quarantinedSkills"], "remedy")[0];
+    assert!(remedy.contains("discover again") && remedy.contains("isEnabled"), "{remedy}");
+    let report = desk.http().get(&desk.desk("/prepublish-report")).await.data().clone();
+    let blocker = &report["skills"].as_array().expect("skills").iter().find(|it| it["tool"] == "mail");
+    let blocker = &blocker.expect("it is reported")["blockedBy"];
+    assert_eq!((&blocker["code"], &blocker["remedy"]), (&json!("schema_drifted"), &json!(remedy)));
     assert_eq!(desk.outcome("mail").await, "refused skill_quarantined");
     assert_eq!(desk.outcome("name").await, "ok");
     let skill = desk.skill(&mail).await;
@@ -66,6 +74,41 @@ async fn a_changed_type_and_a_lost_index_stop_what_relied_on_them(kind: Integrat
     for skill in [typed, indexed] {
         assert_eq!(desk.skill(&skill).await["status"], "quarantined");
     }
+}
+
+async fn a_lost_key_and_a_lost_table_stop_what_relied_on_them(kind: IntegrationKind) {
+    let desk = Desk::open(kind).await;
+    let reprice = json!({
+        "toolName": "reprice", "operation": "services.update", "keyColumn": "code", "keyParam": "code",
+        "inputs": [{ "param": "name", "arg": "name" }],
+    });
+    desk.bind(reprice).await;
+    let claims = json!({
+        "toolName": "claim", "operation": "insurance_claims.read",
+        "inputs": [{ "param": "number", "arg": "claim_number" }],
+        "projection": [{ "path": ["insurance_claims", "claim_number"], "leaf": "number" }],
+    });
+    desk.bind(claims).await;
+    desk.bind_lookup("name", &["full_name"]).await;
+    desk.publish().await;
+    desk.sql(match kind {
+        IntegrationKind::Postgres => {
+            "ALTER TABLE services DROP CONSTRAINT services_code_key; DROP TABLE insurance_claims CASCADE"
+        }
+        IntegrationKind::Mysql => "ALTER TABLE services DROP INDEX code; DROP TABLE insurance_claims",
+    });
+    let found = desk.discover().await;
+    let stopped = &found["quarantinedSkills"];
+    let mut reasons: Vec<_> = each(stopped, "toolName").into_iter().zip(each(stopped, "reason")).collect();
+    reasons.sort();
+    assert_eq!(
+        reasons,
+        [("claim", "`insurance_claims` is gone."), ("reprice", "`services.code` is no longer unique.")]
+    );
+    let write = json!({ "arguments": { "code": "CHECK", "name": "x" } });
+    let refused = desk.http().post(&desk.desk("/skills/reprice/call"), write).await;
+    assert_eq!(refused.data()["code"], "skill_quarantined");
+    assert_eq!(desk.outcome("name").await, "ok");
 }
 
 async fn what_drifted_runs_again_only_after_a_person_said_so(kind: IntegrationKind) {

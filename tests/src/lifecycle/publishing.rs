@@ -11,6 +11,8 @@ on_both_engines!(
     rollback_to_what_todays_scoping_blocks_is_refused,
     the_diff_of_two_versions_shows_how_statements_changed,
     the_prepublish_report_says_what_a_skill_reads_writes_and_lacks,
+    a_trigger_that_came_after_the_binding_is_in_the_report,
+    a_repeated_publish_makes_one_version_with_its_note,
     a_removed_skill_serves_until_the_next_publish_and_its_name_is_free,
 );
 
@@ -97,6 +99,8 @@ async fn rollback_to_what_todays_scoping_blocks_is_refused(kind: IntegrationKind
     assert_eq!(refused.refusal(409), "publish_blocked");
     assert_eq!(each(&refused.body["errors"], "field"), ["skills.mail"]);
     assert_eq!(each(&refused.body["errors"], "code"), ["column_blocked"]);
+    let message = each(&refused.body["errors"], "message")[0];
+    assert_eq!(message, "The statement uses `patients.email`, which is blocked.");
     assert_eq!(desk.outcome("name").await, "ok", "the newer version serves on");
 }
 
@@ -187,6 +191,46 @@ async fn the_prepublish_report_says_what_a_skill_reads_writes_and_lacks(kind: In
         assert_eq!(skill["blockedBy"]["reason"], "The statement uses `patients.email`, which is blocked.");
         assert_eq!(skill["schemaChangedSinceBound"], true);
     }
+}
+
+async fn a_trigger_that_came_after_the_binding_is_in_the_report(kind: IntegrationKind) {
+    let desk = Desk::open(kind).await;
+    let rename = json!({
+        "toolName": "rename", "operation": "services.update", "keyColumn": "code", "keyParam": "code",
+        "inputs": [{ "param": "name", "arg": "name" }],
+    });
+    desk.bind(rename).await;
+    let report = async || desk.http().get(&desk.desk("/prepublish-report")).await.data()["skills"][0].clone();
+    assert_eq!(report().await["sideEffects"], json!([]));
+    desk.sql(match kind {
+        IntegrationKind::Postgres => {
+            "CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+             CREATE TRIGGER services_note BEFORE UPDATE ON services FOR EACH ROW EXECUTE FUNCTION note()"
+        }
+        IntegrationKind::Mysql => {
+            "CREATE TRIGGER services_note BEFORE UPDATE ON services FOR EACH ROW SET NEW.name = NEW.name"
+        }
+    });
+    desk.discover().await;
+    let skill = report().await;
+    let effects = skill["sideEffects"].to_string();
+    assert!(effects.contains("The trigger `services_note` runs on updates of `services`"), "{skill}");
+    let warnings = skill["warnings"].to_string();
+    assert!(warnings.contains("is not what it was when it was bound"), "{warnings}");
+}
+
+async fn a_repeated_publish_makes_one_version_with_its_note(kind: IntegrationKind) {
+    let desk = Desk::open(kind).await;
+    desk.bind_lookup("find", &["full_name"]).await;
+    let body = json!({ "note": "before the holidays" });
+    let first = desk.http().post_once(&desk.desk("/publish"), body.clone(), "once").await;
+    let again = desk.http().post_once(&desk.desk("/publish"), body, "once").await;
+    assert_eq!(again.header("idempotent-replayed"), Some("true"));
+    assert_eq!(again.data(), first.data());
+    let versions = desk.http().get(&desk.desk("/versions")).await;
+    assert_eq!(each(versions.data(), "note"), ["before the holidays"]);
+    let key = functions::key_text::parse(&desk.http().key).expect("a key").key_id;
+    assert_eq!(each(versions.data(), "publishedBy"), [key]);
 }
 
 async fn a_removed_skill_serves_until_the_next_publish_and_its_name_is_free(kind: IntegrationKind) {

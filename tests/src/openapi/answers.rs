@@ -4,7 +4,7 @@ use super::{document, operations};
 use crate::engines::engine;
 use crate::http::{Answer, Http, Seen};
 use crate::site::{Site, all_scopes};
-use crate::story::{Story, Teller};
+use crate::story::{Hands, Story, Teller};
 use events::IntegrationKind;
 use functions::endpoints;
 use serde_json::{Value, json};
@@ -140,6 +140,7 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     http.delete(&desk(&format!("/skills/{skill}"))).await.data();
     let minted = http.post("/keys", json!({ "name": "a", "scopes": ["agents:read"] })).await;
     let key = minted.data()["id"].as_str().expect("an id").to_owned();
+    http.patch(&format!("/keys/{key}"), json!({ "name": null })).await.data();
     http.post(&format!("/keys/{key}/rotate"), json!({})).await.data();
     assert_eq!(http.post(&format!("/keys/{key}/rotate"), json!({})).await.status, 409);
     http.delete(&format!("/keys/{key}")).await.data();
@@ -188,7 +189,7 @@ async fn what_is_answered_fits_what_is_documented(kind: IntegrationKind) {
     let database = engine(kind).clinic();
     let story =
         Story { http: &http, engine: engine(kind), database: &database, teller: Teller { aloud: false } };
-    let told = story.tell().await;
+    let told = story.tell(&Hands::Folder(site.folder.path())).await;
     ask_the_rest(&site, &http, kind, &told.agent).await;
     discover_slowly(&seen, kind).await;
     let (document, answers) = (closed(document()), seen.lock().expect("not poisoned").clone());

@@ -185,7 +185,7 @@ async fn an_address_tells_apart_what_is_nowhere_and_what_takes_other_methods() {
     let tries = [
         ("DELETE", "/agents", "GET,HEAD,POST"),
         ("PUT", "/integrations/postgres/scoping", "GET,HEAD,PATCH"),
-        ("GET", "/keys/a", "DELETE"),
+        ("GET", "/keys/a", "DELETE,PATCH"),
     ];
     for (method, path, methods) in tries {
         let answer = site.http.send(method, path, None, &[]).await;

@@ -24,6 +24,13 @@ impl Teller {
         }
     }
 
+    /// A remark below the last, whole however long it is.
+    pub(super) fn line(&self, text: &str) {
+        for (at, line) in wrapped(text).iter().enumerate() {
+            self.remark(&format!("{}{line}", if at == 0 { "  " } else { "    " }));
+        }
+    }
+
     pub(super) fn request(&self, method: &str, path: &str, body: Option<&Value>) {
         if !self.aloud {
             return;
@@ -39,6 +46,23 @@ impl Teller {
             println!("   ← {} {}", answer.status, short(shown));
         }
     }
+}
+
+/// Lines that a terminal shows without wrapping them itself.
+fn wrapped(text: &str) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one");
+        if !line.is_empty() && line.chars().count() + word.chars().count() >= SHOWN / 2 {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
 }
 
 fn short(text: &str) -> String {

@@ -1,15 +1,16 @@
 //! `GET /audit/diff`
 
-use super::Point;
-use super::view::View;
+use super::differences::{At, differences};
 use super::words::Told;
+use super::{Naming, Point, View};
 use crate::body::schema;
 use crate::changes::{Change, changes};
 use crate::clock;
-use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
-use events::Seq;
+use crate::services::Services;
+use events::{OrganizationId, Seq};
 use http::Method;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -19,7 +20,9 @@ use serde::Serialize;
 pub struct DiffResponse {
     from: Seq,
     to: Seq,
-    /// What is otherwise at `to` than at `from`, by its path in `GET /audit/state`.
+    /// What is otherwise at `to` than at `from`, a sentence each.
+    summary: Vec<String>,
+    /// The same by its path in `GET /audit/state`.
     changes: Vec<Change>,
     /// What happened in between and who did it, oldest first; the first hundred.
     events: Vec<Told>,
@@ -50,36 +53,73 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::HISTORY,
+    function: Function { grants: &[Grant::KeepPast, Grant::ReadNames], ..Function::HISTORY },
     handle: handler!(handle),
 };
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
-    let from = context.point("from", context.query("from").unwrap_or_default()).await?;
+    let (services, organization) = (&context.services, &context.caller.organization);
+    let from = services.point(organization, "from", context.query("from").unwrap_or_default()).await?;
     let to = match context.query("to") {
-        Some(to) => context.point("to", to).await?,
+        Some(to) => services.point(organization, "to", to).await?,
         None => Point { seq: context.caller.state.head, at: None },
     };
-    if to.seq < from.seq {
-        let message = format!("must not be before from, which is {}", from.seq);
-        return Err(Problem::field("to", message));
-    }
-    let before = view(&context, from).await?;
-    let after = view(&context, to).await?;
-    let count = to.seq.0 - from.seq.0;
-    let wanted = usize::try_from(count).unwrap_or(TOLD).min(TOLD);
-    let told = context.services.log.read(&context.caller.organization, from.seq, wanted).await?;
-    Ok(Reply::ok(&DiffResponse {
-        from: from.seq,
-        to: to.seq,
-        changes: changes(&before, &after),
-        events: told.iter().map(Told::of).collect(),
-        event_count: count,
-    }))
+    Ok(Reply::ok(&services.difference(organization, from, to).await?))
 }
 
-async fn view(context: &Context, point: Point) -> Result<serde_json::Value, Problem> {
-    let state = context.state_at(point).await?;
-    let view = View::of(&state, point.at.unwrap_or_else(clock::now));
-    Ok(serde_json::to_value(view).expect("a view is JSON"))
+impl Services {
+    /// # Errors
+    /// 400 when `to` is before `from`, 503 when the log cannot be used.
+    pub async fn difference(
+        &self,
+        organization: &OrganizationId,
+        from: Point,
+        to: Point,
+    ) -> Result<DiffResponse, Problem> {
+        if to.seq < from.seq {
+            let message = format!("must not be before from, which is {}", from.seq);
+            return Err(Problem::field("to", message));
+        }
+        let before = self.past.state(organization, from.seq).await?;
+        let after = self.past.state(organization, to.seq).await?;
+        let keys = self.directory.names(organization).await?;
+        let naming = Naming { keys: &keys, state: &after };
+        let now = clock::now();
+        let before = At { state: &before, instant: from.at.unwrap_or(now) };
+        let after = At { state: &after, instant: to.at.unwrap_or(now) };
+        let view =
+            |at: At<'_>| serde_json::to_value(View::of(at.state, at.instant, &keys)).expect("a view is JSON");
+        let count = to.seq.0 - from.seq.0;
+        let wanted = usize::try_from(count).unwrap_or(TOLD).min(TOLD);
+        let told = self.log.read(organization, from.seq, wanted).await?;
+        Ok(DiffResponse {
+            from: from.seq,
+            to: to.seq,
+            summary: differences(before, after, &naming),
+            changes: changes(&view(before), &view(after)),
+            events: told.iter().map(|event| Told::of(event, &naming)).collect(),
+            event_count: count,
+        })
+    }
+}
+
+impl DiffResponse {
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).expect("it is JSON")
+    }
+
+    /// For a person at a terminal.
+    pub fn text(&self) -> String {
+        let mut text = format!("From event {} to event {}\nWhat is otherwise:\n", self.from, self.to);
+        let summary = self.summary.iter().map(|sentence| format!("  {sentence}\n"));
+        let told = self.events.iter().map(Told::line);
+        let untold = self.event_count - self.events.len() as u64;
+        text.extend(summary);
+        text.push_str("What happened:\n");
+        text.extend(told);
+        if untold > 0 {
+            text.push_str(&format!("  … and {untold} more\n"));
+        }
+        text
+    }
 }

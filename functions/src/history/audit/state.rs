@@ -3,7 +3,7 @@
 use super::view::View;
 use crate::body::schema;
 use crate::clock;
-use crate::endpoint::{Context, Endpoint, Function, QueryParameter, Repeat, Reply, Scope, Shape};
+use crate::endpoint::{Context, Endpoint, Function, Grant, QueryParameter, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
 use events::Seq;
@@ -40,7 +40,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function::HISTORY,
+    function: Function { grants: &[Grant::KeepPast, Grant::ReadNames], ..Function::HISTORY },
     handle: handler!(handle),
 };
 
@@ -51,10 +51,12 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
             (state.head, None, state)
         }
         Some(at) => {
-            let point = context.point("at", at).await?;
-            (point.seq, point.at, context.state_at(point).await?)
+            let (services, organization) = (&context.services, &context.caller.organization);
+            let point = services.point(organization, "at", at).await?;
+            (point.seq, point.at, services.past.state(organization, point.seq).await?)
         }
     };
     let at = at.unwrap_or_else(clock::now);
-    Ok(Reply::ok(&StateResponse { seq, at, state: View::of(&state, at) }))
+    let names = context.services.directory.names(&context.caller.organization).await?;
+    Ok(Reply::ok(&StateResponse { seq, at, state: View::of(&state, at, &names) }))
 }

@@ -1,6 +1,7 @@
 //! An organization's state as an auditor reads it: maps by id, so that a difference is named by a path.
 
 use crate::agents::compiled;
+use crate::history::who::Who;
 use crate::skills::wire::CompiledSkill;
 use domain::Organization;
 use domain::agent::{Agent, Version};
@@ -11,7 +12,8 @@ use domain::subscription::Subscription;
 use events::agent::PublishedIntegration;
 use events::integration::{QuarantineCause, SslMode};
 use events::scoping::Blocked;
-use events::{Actor, AgentId, IntegrationKind, KeyId, Seq, SubscriptionId, VersionId};
+use events::{AgentId, IntegrationKind, KeyId, Seq, SubscriptionId, VersionId};
+use infra::storage::directory::KeyNames;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -101,7 +103,7 @@ struct PublishedView {
     note: Option<String>,
     #[schemars(with = "String")]
     published_at: Timestamp,
-    published_by: Actor,
+    published_by: Who,
     /// The ground it stands on.
     integrations: Vec<PublishedIntegration>,
     /// By tool name.
@@ -131,13 +133,14 @@ struct QuarantineView {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 struct KeyView {
-    name: String,
+    /// What it is called today; null when it has no name, or none any more.
+    name: Option<String>,
     scopes: Vec<String>,
     /// Whether it was taken at that instant.
     in_force: bool,
     #[schemars(with = "String")]
     created_at: Timestamp,
-    created_by: Actor,
+    created_by: Who,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     expires_at: Option<Timestamp>,
@@ -149,8 +152,8 @@ struct KeyView {
 }
 
 impl View {
-    /// `at` is what the keys' time limits are judged by.
-    pub fn of(state: &Organization, at: Timestamp) -> Self {
+    /// `at` is what the keys' time limits are judged by. Names are those of today, whatever `at` is.
+    pub fn of(state: &Organization, at: Timestamp, names: &KeyNames) -> Self {
         let connected =
             |(kind, integration): (&IntegrationKind, &std::sync::Arc<domain::integration::Integration>)| {
                 Some((*kind, connection(integration.connection.as_ref()?)))
@@ -167,10 +170,10 @@ impl View {
             agents: state
                 .agents
                 .iter()
-                .map(|(id, agent)| (id.clone(), agent_view(state, id, agent)))
+                .map(|(id, agent)| (id.clone(), agent_view(state, id, agent, names)))
                 .collect(),
             subscriptions: state.subscriptions().map(|(id, it)| (id.clone(), subscription(it))).collect(),
-            keys: state.keys.iter().map(|(id, it)| (id.clone(), key(it, at))).collect(),
+            keys: state.keys.iter().map(|(id, it)| (id.clone(), key(id, it, at, names))).collect(),
         }
     }
 }
@@ -211,7 +214,7 @@ fn schema(discovery: &Discovery) -> SchemaView {
     }
 }
 
-fn agent_view(state: &Organization, id: &AgentId, agent: &Agent) -> AgentView {
+fn agent_view(state: &Organization, id: &AgentId, agent: &Agent, names: &KeyNames) -> AgentView {
     let live = agent.live.as_ref().and_then(|id| Some((id, state.versions.get(id)?)));
     let drafts = state.skills_of(id).map(|(id, skill)| {
         let definition = skill.draft();
@@ -219,12 +222,12 @@ fn agent_view(state: &Organization, id: &AgentId, agent: &Agent) -> AgentView {
     });
     AgentView {
         name: agent.name.clone(),
-        published: live.map(|(id, version)| published(state, id, version)),
+        published: live.map(|(id, version)| published(state, id, version, names)),
         drafts: drafts.collect(),
     }
 }
 
-fn published(state: &Organization, id: &VersionId, version: &Version) -> PublishedView {
+fn published(state: &Organization, id: &VersionId, version: &Version, names: &KeyNames) -> PublishedView {
     let skills = compiled(state, version).skills.into_iter().filter_map(|compiled| {
         let skill = state.skills.get(&compiled.id)?;
         Some((compiled.tool.clone(), skill_view(skill, compiled, true)))
@@ -234,7 +237,7 @@ fn published(state: &Organization, id: &VersionId, version: &Version) -> Publish
         version: version.version,
         note: version.note.clone(),
         published_at: version.published_at,
-        published_by: version.published_by.clone(),
+        published_by: Who::of(&version.published_by, names),
         integrations: version.integrations.clone(),
         skills: skills.collect(),
     }
@@ -247,13 +250,13 @@ fn skill_view(skill: &Skill, compiled: CompiledSkill, enabled: bool) -> SkillVie
     SkillView { compiled, runnable: enabled && quarantine.is_none(), quarantine: quarantine.map(view) }
 }
 
-fn key(key: &Key, at: Timestamp) -> KeyView {
+fn key(id: &KeyId, key: &Key, at: Timestamp, names: &KeyNames) -> KeyView {
     KeyView {
-        name: key.name.clone(),
+        name: names.get(id).cloned(),
         scopes: key.scopes.clone(),
         in_force: key.is_valid(at),
         created_at: key.created_at,
-        created_by: key.created_by.clone(),
+        created_by: Who::of(&key.created_by, names),
         expires_at: key.expires_at,
         revoked_at: key.revoked_at,
         successor: key.successor.clone(),

@@ -1,8 +1,8 @@
 //! Events in words that an auditor reads.
 
-use events::integration::Endpoint;
-use events::scoping::Blocked;
-use events::{Actor, ActorKind, Event, IntegrationKind, Recorded, Seq};
+use super::naming::{Naming, blocked_names, listed, place};
+use crate::history::who::Who;
+use events::{Event, EventId, Recorded, Seq, SkillId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,35 +15,39 @@ pub struct Told {
     #[schemars(with = "String")]
     pub recorded_at: Timestamp,
     pub r#type: String,
-    pub actor: Actor,
+    pub actor: Who,
     pub request_id: events::RequestId,
-    /// Such as `key k7Qd blocked patients.ssn on postgres`.
+    /// The event that it follows from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<EventId>,
+    /// Such as `key k7Qd "telephony" set what is blocked on postgres to patients.ssn`.
     pub words: String,
 }
 
 impl Told {
-    pub fn of(recorded: &Recorded) -> Self {
+    pub fn of(recorded: &Recorded, naming: &Naming<'_>) -> Self {
         Self {
             seq: recorded.seq,
             recorded_at: recorded.recorded_at,
             r#type: recorded.event.name().to_owned(),
-            actor: recorded.actor.clone(),
+            actor: Who::of(&recorded.actor, naming.keys),
             request_id: recorded.request_id.clone(),
-            words: format!("{} {}", who(&recorded.actor), what(recorded)),
+            cause: recorded.cause.clone(),
+            words: format!("{} {}", naming.who(&recorded.actor), what(recorded, naming)),
         }
     }
-}
 
-fn who(actor: &Actor) -> String {
-    match actor.kind {
-        ActorKind::Key => format!("key {}", actor.id),
-        ActorKind::Operator => format!("operator {}", actor.id),
-        ActorKind::Service => format!("the service ({})", actor.id),
+    /// For a person at a terminal.
+    pub fn line(&self) -> String {
+        format!("  {} {} {}\n", self.seq, self.recorded_at, self.words)
     }
 }
 
-fn what(recorded: &Recorded) -> String {
+fn what(recorded: &Recorded, naming: &Naming<'_>) -> String {
     let id = &recorded.subject.id;
+    let agent = || naming.agent(&id.as_str().into());
+    let skill = || naming.skill(&SkillId::from(id.as_str()));
+    let key = || naming.key(&id.as_str().into());
     match &recorded.event {
         Event::Connected(it) => format!("connected {} {}", it.kind, place(&it.endpoint)),
         Event::CredentialsRotated(it) if it.target_changed => {
@@ -66,7 +70,9 @@ fn what(recorded: &Recorded) -> String {
             it.changes.removed_count,
             it.changes.changed_count
         ),
-        Event::ScopingChanged(it) => scoping(it.kind, &it.blocked),
+        Event::ScopingChanged(it) => {
+            format!("set what is blocked on {} to {}", it.kind, listed(&blocked_names(&it.blocked)))
+        }
         Event::SkillsQuarantined(it) => {
             let skills = it.skills.iter().map(|skill| format!("{} ({})", skill.tool_name, skill.reason));
             format!("stopped {}", skills.collect::<Vec<_>>().join(", "))
@@ -78,27 +84,32 @@ fn what(recorded: &Recorded) -> String {
         }
         Event::AgentCreated(it) => format!("created the agent {:?} ({id})", it.name),
         Event::Published(it) => {
-            let tools: Vec<&str> = it.skills.iter().map(|skill| skill.tool.as_str()).collect();
+            let tools: Vec<String> = it.skills.iter().map(|skill| skill.tool.clone()).collect();
             let note = it.note.as_ref().map(|note| format!(", saying {note:?}")).unwrap_or_default();
-            format!("published version {} of agent {id} with {}{note}", it.version, listed(&tools))
+            format!("published version {} of {} with {}{note}", it.version, agent(), listed(&tools))
         }
         Event::RolledBack(it) => {
-            format!("rolled agent {id} back from version {} to {}", it.from_version, it.to_version)
+            format!("rolled {} back from version {} to {}", agent(), it.from_version, it.to_version)
         }
         Event::BindingDrafted(it) => {
-            format!("drafted the skill {} ({}, {id})", it.definition.tool, it.definition.binding.operation)
+            let definition = &it.definition;
+            let (operation, agent) = (&definition.binding.operation, naming.agent(&it.agent_id));
+            format!("drafted the skill {} ({id}), {operation}, for {agent}", definition.tool)
         }
         Event::BindingRevised(it) => format!("revised the skill {} ({id})", it.definition.tool),
-        Event::SkillEnabled(_) => format!("enabled the skill {id}"),
-        Event::SkillDisabled(_) => format!("disabled the skill {id}"),
-        Event::SkillRemoved(_) => format!("removed the skill {id}"),
+        Event::SkillEnabled(_) => format!("enabled {}", skill()),
+        Event::SkillDisabled(_) => format!("disabled {}", skill()),
+        Event::SkillRemoved(_) => format!("removed {}", skill()),
         Event::KeyMinted(it) => {
-            format!("minted the key {:?} ({}) for {}", it.name, it.key_id, it.scopes.join(", "))
+            format!("minted the {} for {}", key(), it.scopes.join(", "))
         }
         Event::KeyRotated(it) => {
-            format!("replaced the key {id} by {}; it is taken until {}", it.successor, it.valid_until)
+            let successor = naming.key(&it.successor);
+            format!("replaced the {} by the {successor}; it is taken until {}", key(), it.valid_until)
         }
-        Event::KeyRevoked(_) => format!("revoked the key {id}"),
+        Event::KeyRevoked(_) => format!("revoked the {}", key()),
+        Event::KeyRenamed(it) if it.erased => format!("erased the name of the {}", key()),
+        Event::KeyRenamed(_) => format!("changed the name of the {}", key()),
         Event::SubscriptionCreated(it) => {
             let types = it.types.as_ref().map_or_else(
                 || "every event".to_owned(),
@@ -115,21 +126,4 @@ fn what(recorded: &Recorded) -> String {
         Event::SubscriptionResumed(_) => format!("resumed the subscription {id}"),
         Event::SubscriptionDeleted(_) => format!("deleted the subscription {id}"),
     }
-}
-
-fn place(endpoint: &Endpoint) -> String {
-    let Endpoint { host, port, database, user, sslmode, .. } = endpoint;
-    format!("at {host}:{port}, database {database}, as {user}, TLS {}", sslmode.as_str())
-}
-
-fn scoping(kind: IntegrationKind, blocked: &Blocked) -> String {
-    let columns = blocked.blocked_columns.iter();
-    let columns = columns.flat_map(|(table, columns)| columns.iter().map(move |it| format!("{table}.{it}")));
-    let names: Vec<String> = blocked.blocked_tables.iter().cloned().chain(columns).collect();
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    format!("set what is blocked on {kind} to {}", listed(&names))
-}
-
-fn listed(names: &[&str]) -> String {
-    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }

@@ -71,6 +71,7 @@ async fn discover(
         id: job.command_id.clone(),
         actor: job.actor.clone(),
         request_id: job.request_id.clone(),
+        cause: None,
     };
     let decided = decide(services.log.as_ref(), Some(&services.turns), command, |state| {
         let (catalog, root) = (catalog.clone(), root.clone());

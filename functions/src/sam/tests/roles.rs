@@ -23,6 +23,11 @@ fn meant(grant: Grant) -> &'static [&'static str] {
         Grant::WriteArtefacts => {
             &["dynamodb:PutItem ArtefactsTable.Arn", "s3:PutObject ${ArtefactsBucket.Arn}/*"]
         }
+        Grant::KeepPast => &[
+            "s3:GetObject ${ArtefactsBucket.Arn}/!past/*",
+            "s3:ListBucket ArtefactsBucket.Arn",
+            "s3:PutObject ${ArtefactsBucket.Arn}/!past/*",
+        ],
         Grant::SealCredentials => &[
             "dynamodb:PutItem CredentialsTable.Arn",
             "kms:GenerateDataKey CredentialsKey.Arn for credentials",
@@ -54,6 +59,10 @@ fn meant(grant: Grant) -> &'static [&'static str] {
         }
         Grant::WriteDeliveries => {
             &["dynamodb:BatchWriteItem DeliveriesTable.Arn", "dynamodb:PutItem DeliveriesTable.Arn"]
+        }
+        Grant::ReadNames => &["dynamodb:Query DirectoryTable.Arn"],
+        Grant::WriteNames => {
+            &["dynamodb:DeleteItem DirectoryTable.Arn", "dynamodb:PutItem DirectoryTable.Arn"]
         }
         Grant::SignCheckpoints => {
             &["kms:GetPublicKey CheckpointsKey.Arn", "kms:Sign CheckpointsKey.Arn for ED25519_SHA_512"]

@@ -1,15 +1,20 @@
 use super::*;
+use crate::storage::replay::PAGE;
 
 /// Commits end at 2, 5, 6, 8 and 10.
 const SIZES: [usize; 5] = [2, 3, 1, 2, 2];
 
-/// Tampers with a log that held until then, and checks that the first bad `seq` is named.
 async fn expect<B: Backend>(backend: &B, tamper: Tamper, first_bad: u64) {
+    expect_in(backend, &SIZES, tamper, first_bad).await;
+}
+
+/// Tampers with a log that held until then, and checks that the first bad `seq` is named.
+async fn expect_in<B: Backend>(backend: &B, sizes: &[usize], tamper: Tamper, first_bad: u64) {
     let store = backend.open().await;
-    fill(&*store, &acme(), &SIZES).await;
+    fill(&*store, &acme(), sizes).await;
     fill(&*store, &"other".into(), &SIZES).await;
     let before = store.verify(&acme()).await.expect("verifies");
-    assert_eq!((before.events, before.first_bad), (10, None));
+    assert_eq!((before.events, before.first_bad), (sizes.iter().sum::<usize>() as u64, None));
 
     backend.tamper(&acme(), tamper.clone()).await;
     let after = store.verify(&acme()).await.expect("verifies");
@@ -36,6 +41,11 @@ pub async fn a_flipped_byte_is_named<B: Backend>(backend: &B) {
     expect(backend, Tamper::FlipByte(Seq(5)), 3).await;
     let refused = backend.open().await.read(&acme(), Seq(0), 100).await;
     assert!(matches!(refused, Err(crate::storage::StoreError::Corrupt { seq: Seq(3), .. })), "{refused:?}");
+}
+
+/// Pages are read ahead of the one that is hashed.
+pub async fn a_change_far_down_a_long_log_is_named<B: Backend>(backend: &B) {
+    expect_in(backend, &[1; PAGE + 40], Tamper::FlipByte(Seq(PAGE as u64 + 20)), PAGE as u64 + 20).await;
 }
 
 pub async fn a_changed_time_is_named<B: Backend>(backend: &B) {

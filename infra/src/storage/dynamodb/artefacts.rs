@@ -32,7 +32,7 @@ impl Artefacts for DynamoStore {
         let table = self.names.table(TableName::Artefacts);
         let found = match items::get(&self.client, &table, organization.as_str(), address).await? {
             Some(item) => Some(get_bytes(&item, BYTES)?.to_vec()),
-            None => self.get_object(organization, address).await?,
+            None => self.get_object(&object(organization, address)).await?,
         };
         match found {
             Some(bytes) if hex::encode(Sha256::digest(&bytes)) != address => {
@@ -90,13 +90,8 @@ impl DynamoStore {
     }
 
     /// With its body, whose end the SDK's own limit does not reach.
-    async fn get_object(
-        &self,
-        organization: &OrganizationId,
-        address: &str,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
+    pub(super) async fn get_object(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let whole = async {
-            let key = object(organization, address);
             let got = self.s3.get_object().bucket(&self.names.bucket).key(key).send().await;
             match got {
                 Ok(got) => got.body.collect().await.map(|body| Some(body.to_vec())).map_err(|_| cut_off()),

@@ -156,8 +156,8 @@ impl DynamoStore {
         // What is written, what is folded, and the subjects in which they differ.
         let (mut written, mut folded, mut changed) = (tip.clone(), tip, BTreeSet::new());
         while chain.at().seq < to {
-            let rows = reader.rows(&organization, chain.at().seq, PAGE).await?;
-            for row in rows.iter().take_while(|row| row.seq <= to) {
+            let rows = reader.rows_through(&organization, chain.at().seq, to, PAGE).await?;
+            for row in &rows {
                 let mut state = Organization::clone(&folded.state);
                 let mut touched = changed.clone();
                 for event in chain.decode(row).map_err(StoreError::from)? {
@@ -171,7 +171,7 @@ impl DynamoStore {
                 folded = Tip { head: *chain.at(), state: Arc::new(state) };
                 changed = touched;
             }
-            if rows.len() < PAGE || rows.last().is_some_and(|row| row.seq > to) {
+            if rows.len() < PAGE {
                 break;
             }
         }

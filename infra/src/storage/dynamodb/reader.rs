@@ -166,18 +166,22 @@ impl Rows for Reader {
         found.map_or(Ok(Head::START), |item| get_head(&item))
     }
 
-    async fn rows(
+    async fn rows_through(
         &mut self,
         organization: &OrganizationId,
         after: Seq,
+        through: Seq,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
-        let Some(from) = after.0.checked_add(1) else { return Ok(Vec::new()) };
+        if through <= after {
+            // DynamoDB refuses a range whose end is before its beginning.
+            return Ok(Vec::new());
+        }
         let range = Range {
             table: &self.commits,
             partition: organization.as_str(),
-            from: &commit_item(Seq(from)),
-            to: &commit_item(Seq(u64::MAX)),
+            from: &commit_item(Seq(after.0 + 1)),
+            to: &commit_item(through),
         };
         let items = items::query(&self.client, range, limit).await?;
         items.into_iter().map(into_row).collect()

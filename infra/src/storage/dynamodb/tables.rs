@@ -51,6 +51,8 @@ pub enum TableName {
     Discoveries,
     /// How far webhooks are, and the attempts to deliver to them.
     Deliveries,
+    /// What keys are called: a person may ask for it to be erased.
+    Directory,
 }
 
 pub const TABLES: &[Table] = &[
@@ -119,6 +121,14 @@ pub const TABLES: &[Table] = &[
         protected: true,
         index: None,
     },
+    Table {
+        name: TableName::Directory,
+        expires: None,
+        stream: false,
+        backed_up: false,
+        protected: true,
+        index: None,
+    },
 ];
 
 impl TableName {
@@ -132,6 +142,7 @@ impl TableName {
             TableName::Artefacts => "artefacts",
             TableName::Discoveries => "discoveries",
             TableName::Deliveries => "deliveries",
+            TableName::Directory => "directory",
         }
     }
 }

@@ -25,18 +25,20 @@ impl Rows for SqliteConnection {
         })
     }
 
-    async fn rows(
+    async fn rows_through(
         &mut self,
         organization: &OrganizationId,
         after: Seq,
+        through: Seq,
         limit: usize,
     ) -> Result<Vec<Row>, StoreError> {
         let rows = sqlx::query(
             "SELECT seq, recorded_at, prev_hash, hash, body FROM commits
-             WHERE organization = ? AND seq > ? ORDER BY seq LIMIT ?",
+             WHERE organization = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
         )
         .bind(organization.as_str())
         .bind(after.0 as i64)
+        .bind(i64::try_from(through.0).unwrap_or(i64::MAX))
         .bind(limit as i64)
         .fetch_all(self)
         .await
@@ -100,8 +102,23 @@ pub async fn fold(
     connection: &mut SqliteConnection,
     state: &mut Organization,
 ) -> Result<BTreeSet<Subject>, StoreError> {
-    let at = replay::position(connection, &state.id, state.head).await?;
+    let at = position(connection, &state.id, state.head).await?;
     Ok(replay::fold(connection, state, at, Seq(u64::MAX)).await?.1)
+}
+
+/// The end of the commit at `at`, which must be there.
+async fn position(
+    connection: &mut SqliteConnection,
+    organization: &OrganizationId,
+    at: Seq,
+) -> Result<Head, StoreError> {
+    let Some(before) = at.0.checked_sub(1) else { return Ok(Head::START) };
+    let rows = connection.rows(organization, Seq(before), 1).await?;
+    let row = rows.first().filter(|row| row.seq == at).ok_or_else(|| StoreError::Corrupt {
+        seq: at,
+        reason: "the commit that was folded last is missing".to_owned(),
+    })?;
+    Ok(Head { seq: at, hash: row.hash, recorded_at: row.recorded_at })
 }
 
 pub fn seq(row: &SqliteRow, column: usize) -> Result<Seq, StoreError> {

@@ -1,6 +1,7 @@
 //! The file: who may read it, how it is opened, and its tables.
 
 use crate::storage::StoreError;
+use crate::storage::replay::PAGE;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -19,7 +20,12 @@ const BUSY: Duration = Duration::from_secs(5);
 const READERS: u32 = 4;
 
 /// Each step brings a file from version `index` to `index + 1`. A step that has shipped never changes.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+    include_str!("schema/4.sql"),
+];
 
 /// Creates what is missing and brings an older file up to date.
 pub async fn prepare(data_dir: &Path) -> Result<PathBuf, StoreError> {
@@ -102,7 +108,8 @@ pub async fn readers(path: &Path) -> Result<SqlitePool, StoreError> {
     SqlitePoolOptions::new()
         .max_connections(READERS)
         .acquire_timeout(BUSY)
-        .connect_with(options(path).pragma("query_only", "ON"))
+        // A reader's thread fetches a page of the log ahead without waiting for whoever takes its rows.
+        .connect_with(options(path).pragma("query_only", "ON").row_buffer_size(PAGE))
         .await
         .map_err(unavailable)
 }

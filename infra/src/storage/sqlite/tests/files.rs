@@ -4,6 +4,7 @@ use super::*;
 use crate::sealing::Sealed;
 use crate::storage::CredentialStore;
 use crate::storage::conformance::{acme, append, commit, fill, key};
+use crate::storage::directory::Directory;
 use events::IntegrationKind;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -44,6 +45,20 @@ async fn shredded_credentials_are_in_no_file_any_more() {
     }
     assert_eq!(found(folder, b"<a key to keep>"), ["bindery.db"]);
     assert!(store.get(&acme(), IntegrationKind::Postgres, 4).await.expect("reads") == Some(kept));
+}
+
+#[tokio::test]
+async fn an_erased_name_is_in_no_file_any_more() {
+    let backend = Sqlite::new();
+    let store = backend.open().await;
+    let (folder, key) = (backend.0.path(), KeyId::from("k1"));
+    store.rename(&acme(), &key, Some("<a name to change>")).await.expect("named");
+    assert!(!found(folder, b"<a name to change>").is_empty());
+    store.rename(&acme(), &key, Some("<a name to erase>")).await.expect("renamed");
+    assert_eq!(found(folder, b"name to change"), Vec::<String>::new());
+    assert!(!found(folder, b"<a name to erase>").is_empty());
+    store.rename(&acme(), &key, None).await.expect("erased");
+    assert_eq!(found(folder, b"name to erase"), Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Documents are the same, however the log came about.
 
 use super::*;
-use crate::storage::conformance::{acme, append, commit};
+use crate::storage::conformance::{acme, append, commit, past};
 use crate::storage::documents::in_order;
 use crate::storage::histories::{Step, cases, events, fold, recorded, steps};
 use domain::organization::Document;
@@ -53,5 +53,21 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+
+    #[test]
+    fn every_cut_of_the_past_is_told_the_same_at_any_size_of_commits_whatever_is_kept(
+        steps in steps(),
+        sizes in proptest::collection::vec(1..20_usize, 1..6),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            for sizes in [sizes, vec![1]] {
+                let backend = Sqlite::new();
+                let store = backend.open().await;
+                past::live_through(&*store, &steps, &sizes).await;
+                past::every_cut_is_told_the_same(&store).await;
+            }
+        });
     }
 }

@@ -98,7 +98,11 @@ fn given<'a>(
     context: &'a Map<String, Value>,
 ) -> Option<&'a Value> {
     match parameter.source {
-        Source::Model => arguments.get(&parameter.name),
+        // A strict schema makes a model name every argument: null is how it leaves an optional one out. What an update
+        // may empty is a required argument that is nullable.
+        Source::Model => {
+            arguments.get(&parameter.name).filter(|value| parameter.required || !value.is_null())
+        }
         // A context without a value may say so with null.
         Source::Caller => context.get(&parameter.name).filter(|value| !value.is_null()),
         Source::Constant => parameter.value.as_ref(),

@@ -19,6 +19,7 @@ pub mod search;
 pub mod skill;
 pub mod statement;
 pub mod subscription;
+pub mod tools;
 
 pub use organization::Organization;
 pub use present::Present;

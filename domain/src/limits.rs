@@ -56,6 +56,13 @@ pub const PAGE_DEFAULT: u32 = 20;
 pub const PAGE_MAX: u32 = 100;
 /// How long answers to idempotent requests are kept.
 pub const IDEMPOTENCY_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long a client of the Model Context Protocol may go on with a list of tools: what it calls is judged anyway, and
+/// a tool that it does not know yet waits so long at most.
+pub const TOOLS_FRESH: Duration = Duration::from_secs(60);
+/// Values of all enums of one tool, and their bytes together: OpenAI's strict mode takes 1,000, and 15,000 characters of
+/// an enum that is long. What has more is told without strict mode.
+pub const STRICT_ENUM_VALUES: usize = 1000;
+pub const STRICT_ENUM_BYTES: usize = 15_000;
 /// Parameters of one skill: more than this no model fills reliably.
 pub const INPUTS_MAX: usize = 50;
 /// Requests per second, and the burst above it, of one key and of one organization.

@@ -75,6 +75,13 @@ pub struct Live<'a> {
     pub version: u32,
 }
 
+impl Live<'_> {
+    /// Its calls are refused until a person or a discovery lets it run again.
+    pub fn is_quarantined(&self) -> bool {
+        self.skill.quarantined.contains_key(&self.definition.statement.hash)
+    }
+}
+
 impl Organization {
     pub fn empty(id: OrganizationId) -> Self {
         Self {
@@ -328,6 +335,14 @@ impl Organization {
         let by_id = version.skills.iter().find(|it| it.skill_id.as_str() == skill);
         let published = by_id.or_else(|| version.skills.iter().find(|it| it.tool == skill))?;
         self.live(version, published)
+    }
+
+    /// What the agent's calls are served from, by the names of the tools.
+    pub fn live_skills(&self, agent: &Agent) -> impl Iterator<Item = Live<'_>> {
+        let version = self.live_version(agent);
+        version
+            .into_iter()
+            .flat_map(|version| version.skills.iter().filter_map(|published| self.live(version, published)))
     }
 
     fn live<'a>(

@@ -19,7 +19,7 @@ mod tests;
 pub use effects::side_effects;
 pub use render::hash;
 pub use request::{CALLER_PARAMETERS, Request, RequestInput, SLUG_MAX, slug};
-pub use tool::{allowed_fields, parameters_schema, required_params};
+pub use tool::{allowed_fields, parameters_schema, required_params, row_schema, strict_parameters_schema};
 
 use crate::FieldError;
 use crate::catalog::Catalog;

@@ -7,6 +7,7 @@ pub mod list;
 pub mod publish;
 pub mod report;
 pub mod rollback;
+pub mod tools;
 pub mod versions;
 
 use domain::Organization;

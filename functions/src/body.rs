@@ -35,13 +35,19 @@ impl Context {
                 "send the body as Content-Type: application/json",
             ));
         }
-        serde_json::from_slice(&self.body).map_err(|error| explain::<T>(&self.body, &error))
+        read(&self.body)
     }
 
     /// The body where an empty one means all defaults.
     pub fn body_or_default<T: DeserializeOwned + JsonSchema + Default>(&self) -> Result<T, Problem> {
         if self.body.is_empty() { Ok(T::default()) } else { self.body() }
     }
+}
+
+/// # Errors
+/// 400 with every field that is wrong at once.
+pub fn read<T: DeserializeOwned + JsonSchema>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| explain::<T>(body, &error))
 }
 
 fn explain<T: JsonSchema>(body: &[u8], error: &serde_json::Error) -> Problem {

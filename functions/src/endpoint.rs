@@ -101,6 +101,8 @@ pub enum Shape {
     Paged,
     /// Server-sent events, until the client leaves.
     Stream,
+    /// Messages of another protocol: as JSON, or as server-sent events where they can be streamed.
+    Messages,
 }
 
 impl Shape {
@@ -108,7 +110,7 @@ impl Shape {
     pub fn is_paged(self) -> bool {
         match self {
             Shape::List | Shape::Paged => true,
-            Shape::One | Shape::Stream => false,
+            Shape::One | Shape::Stream | Shape::Messages => false,
         }
     }
 }
@@ -234,6 +236,7 @@ pub struct QueryParameter {
 }
 
 /// A request that was authenticated and may do what it asks.
+#[derive(Clone)]
 pub struct Context {
     pub services: Arc<Services>,
     pub caller: Caller,

@@ -1,7 +1,7 @@
 //! The one list of all endpoints.
 
 use crate::endpoint::Endpoint;
-use crate::{agents, history, integrations, keys, skills, subscriptions};
+use crate::{agents, history, integrations, keys, mcp, skills, subscriptions};
 
 pub static ALL: &[&Endpoint] = &[
     &integrations::list::ENDPOINT,
@@ -25,6 +25,7 @@ pub static ALL: &[&Endpoint] = &[
     &agents::diff::ENDPOINT,
     &agents::report::ENDPOINT,
     &agents::rollback::ENDPOINT,
+    &agents::tools::ENDPOINT,
     &skills::bind::ENDPOINT,
     &skills::auto::ENDPOINT,
     &skills::list::ENDPOINT,
@@ -33,6 +34,8 @@ pub static ALL: &[&Endpoint] = &[
     &skills::remove::ENDPOINT,
     &skills::test::ENDPOINT,
     &skills::call::ENDPOINT,
+    &mcp::answer::ENDPOINT,
+    &mcp::listen::ENDPOINT,
     &keys::mint::ENDPOINT,
     &keys::list::ENDPOINT,
     &keys::rename::ENDPOINT,

@@ -132,7 +132,7 @@ async fn serve_requests(requests: Arc<Requests>) -> Result<(), Error> {
         async move { requests.answer(request).await }
     });
     match shape {
-        Shape::One | Shape::List | Shape::Paged => {
+        Shape::One | Shape::List | Shape::Paged | Shape::Messages => {
             let adapter = lambda_http::Adapter::from(handle);
             lambda_runtime::run(service_fn(move |event| adapter.clone().call(request::whole(event)))).await
         }

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod key_text;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod mcp;
 pub mod openapi;
 pub mod operator;
 pub mod pages;

@@ -171,6 +171,12 @@ fn responses(endpoint: &Endpoint, data: Value, lists: &Lists) -> Value {
             Shape::One | Shape::List | Shape::Paged => {
                 json!({ "application/json": { "schema": body(data) } })
             }
+            // To a notification there is no answer.
+            Shape::Messages if *status == 202 => json!({}),
+            Shape::Messages => json!({
+                "application/json": { "schema": data },
+                "text/event-stream": { "schema": { "type": "string" } },
+            }),
             // A schema for what is in a frame would need a later OpenAPI.
             Shape::Stream => json!({ "text/event-stream": { "schema": { "type": "string" } } }),
         };
@@ -199,6 +205,16 @@ fn responses(endpoint: &Endpoint, data: Value, lists: &Lists) -> Value {
     for (status, mut codes) in by_status {
         codes.dedup();
         responses.insert(status.to_string(), problem_response(&format!("`{}`", codes.join("`, `"))));
+    }
+    if endpoint.shape == Shape::Messages && endpoint.request.is_some() {
+        // What the protocol itself refuses is one of its own messages.
+        let message = json!({ "schema": data });
+        for status in ["400", "403", "404", "415"] {
+            responses[status]["content"]["application/json"] = message.clone();
+        }
+        let refused = "Accept must name application/json and text/event-stream";
+        let refused = json!({ "description": refused, "content": { "application/json": message } });
+        responses.insert("406".to_owned(), refused);
     }
     Value::Object(responses)
 }

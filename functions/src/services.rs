@@ -91,6 +91,8 @@ pub struct Services {
     pub stopping: CancellationToken,
     pub turns: Turns,
     pub streams: Keyed<OrganizationId>,
+    /// What answers come through holds each back until it is whole.
+    pub behind_gateway: bool,
     /// None where nothing goes on in the background: another function delivers webhooks there.
     pub deliverer: Option<Deliverer>,
     pub management: KeyedSemaphores,
@@ -174,6 +176,7 @@ impl Services {
             stopping: Default::default(),
             turns: Keyed::new(1),
             streams: Keyed::new(STREAMS_MAX),
+            behind_gateway: false,
             deliverer: None,
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
             peppers: keys.peppers,

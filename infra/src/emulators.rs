@@ -52,12 +52,12 @@ pub async fn impatient_sdk_config(url: &str) -> SdkConfig {
         .await
 }
 
-/// A program in the folder that `scripts/aws_tools.sh` fills.
+/// Something in the folder that `scripts/aws_tools.sh` and `scripts/mcp_tools.sh` fill.
 pub fn tool(path: &str) -> PathBuf {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../var/tools");
     let folder = std::env::var_os("BINDERY_TOOLS").map_or(default, PathBuf::from);
     let program = folder.join(path);
-    assert!(program.exists(), "{} is missing: run scripts/aws_tools.sh", program.display());
+    assert!(program.exists(), "{} is missing: run make install", program.display());
     program
 }
 

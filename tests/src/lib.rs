@@ -55,6 +55,8 @@ mod live_postgres;
 #[cfg(test)]
 mod local_story;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod names;
 #[cfg(test)]
 mod openapi;
@@ -72,6 +74,8 @@ mod streaming;
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;
+#[cfg(test)]
+mod tools;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]

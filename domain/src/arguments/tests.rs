@@ -293,11 +293,30 @@ fn an_optional_value_is_given_or_left_alone_and_an_update_changes_something() {
             Bind::Value { parameter: 0 },
         ],
     );
-    let bound = bind(&statement, &map(json!({ "id": "7", "note": null })), &Map::new()).unwrap();
-    let expected = [Bound::Boolean(false), Bound::Null, Bound::Boolean(true), Bound::Null, Bound::Integer(7)];
-    assert_eq!(bound, expected);
-    let errors = bind(&statement, &map(json!({ "id": 7 })), &Map::new()).unwrap_err();
-    assert_eq!(errors[0].code, "nothing_to_change");
+    let (given, left) = (Bound::Boolean(true), Bound::Boolean(false));
+    let written = Bound::Text("late".into());
+    let expected = [left, Bound::Null, given, written, Bound::Integer(7)];
+    for left_out in
+        [json!({ "id": "7", "note": "late" }), json!({ "id": "7", "note": "late", "phone": null })]
+    {
+        assert_eq!(bind(&statement, &map(left_out), &Map::new()).unwrap(), expected);
+    }
+    for nothing in [json!({ "id": 7 }), json!({ "id": 7, "phone": null, "note": null })] {
+        let errors = bind(&statement, &map(nothing), &Map::new()).unwrap_err();
+        assert_eq!(errors[0].code, "nothing_to_change");
+    }
+}
+
+#[test]
+fn an_update_empties_a_column_by_a_required_argument_that_is_null() {
+    let note = Parameter { nullable: true, ..parameter("note", Source::Model, shape(FieldType::String)) };
+    let id = parameter("id", Source::Model, shape(FieldType::Bigint));
+    let binds = vec![Bind::Value { parameter: 1 }, Bind::Value { parameter: 0 }];
+    let statement = statement(Action::Update, vec![id, note], binds);
+    let bound = bind(&statement, &map(json!({ "id": 7, "note": null })), &Map::new()).unwrap();
+    assert_eq!(bound, [Bound::Null, Bound::Integer(7)]);
+    let errors = bind(&statement, &map(json!({ "id": null, "note": null })), &Map::new()).unwrap_err();
+    assert_eq!((errors.len(), errors[0].code), (1, "null_not_allowed"));
 }
 
 fn any_json() -> impl Strategy<Value = Value> {

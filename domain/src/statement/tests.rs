@@ -293,7 +293,7 @@ fn the_tools_schema_is_closed_and_typed_by_column() {
                 "patient": { "type": ["integer", "string"], "pattern": "^-?[0-9]+$" },
                 "begin": { "type": "string", "format": "date-time", "description": "When it begins" },
                 "status": { "type": "string", "enum": ["booked", "cancelled"] },
-                "note": { "type": ["string", "null"] },
+                "note": { "type": "string" },
             },
             "required": ["patient", "begin", "status"],
             "additionalProperties": false,

@@ -1,5 +1,11 @@
 //! A statement's parameters as a model sees them. Never the statement itself.
 
+mod row;
+mod strict;
+
+pub use row::row_schema;
+pub use strict::strict_parameters_schema;
+
 use events::skill::{FieldType, Parameter, Shape, Source, Statement};
 use serde_json::{Map, Value, json};
 
@@ -34,7 +40,8 @@ fn from_model(statement: &Statement) -> impl Iterator<Item = &Parameter> {
 
 fn property(parameter: &Parameter) -> Value {
     let mut schema = of(&parameter.shape);
-    if parameter.nullable {
+    // For an optional one null is the same as nothing, which need not be said.
+    if parameter.nullable && parameter.required {
         allow_null(&mut schema);
     }
     if let Some(description) = &parameter.description {

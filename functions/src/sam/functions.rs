@@ -24,7 +24,7 @@ pub fn of_endpoint(endpoint: &Endpoint) -> Vec<Resource> {
             // A process serves one stream, so no limit in a process binds; and streams must leave calls their share.
             function.properties["ReservedConcurrentExecutions"] = reference(STREAM_CONCURRENCY);
         }
-        Shape::One | Shape::List | Shape::Paged => {
+        Shape::One | Shape::List | Shape::Paged | Shape::Messages => {
             function.properties["Events"] = gateway::routes(endpoint);
         }
     }

@@ -133,11 +133,12 @@ fn definition(
 ) -> Definition {
     let action = statement.action;
     let description = request.description.clone().unwrap_or_else(|| {
-        let object = &statement.object;
+        // A model reads it: it names nothing of the schema.
+        let name = &request.tool_name;
         match action {
-            Action::Read => format!("Looks up {object}."),
-            Action::Insert => format!("Adds one row to {object}."),
-            Action::Update => format!("Changes one row of {object}."),
+            Action::Read => format!("{name}: looks up records."),
+            Action::Insert => format!("{name}: adds one record."),
+            Action::Update => format!("{name}: changes one record."),
         }
     });
     Definition {

@@ -31,21 +31,37 @@ pub static ENDPOINT: Endpoint = Endpoint {
     handle: handler!(handle),
 };
 
-async fn handle(mut context: Context) -> Result<Reply, Problem> {
+async fn handle(context: Context) -> Result<Reply, Problem> {
     let started = Instant::now();
     let request: CallRequest = context.body()?;
+    let name = context.path("skill").to_owned();
+    published(context, &ENDPOINT, &name, &request, started).await
+}
+
+/// The live call, whichever protocol it came by. `name` is a skill's id or its tool.
+///
+/// # Errors
+/// 404 without such a skill, 409 before the first publish, and what [`Run::answer`] says.
+pub async fn published(
+    mut context: Context,
+    endpoint: &'static Endpoint,
+    name: &str,
+    request: &CallRequest,
+    started: Instant,
+) -> Result<Reply, Problem> {
     loop {
-        if let Some(reply) = answer(&context, &request, started).await? {
+        if let Some(reply) = answer(&context, name, request, started).await? {
             return Ok(reply);
         }
         let Context { services, caller, headers, .. } = &context;
-        context.caller = services.authenticate_at_the_end(caller, headers, &ENDPOINT).await?;
+        context.caller = services.authenticate_at_the_end(caller, headers, endpoint).await?;
     }
 }
 
 /// None when the log has moved on from the caller's state.
 async fn answer(
     context: &Context,
+    name: &str,
     request: &CallRequest,
     started: Instant,
 ) -> Result<Option<Reply>, Problem> {
@@ -57,7 +73,6 @@ async fn answer(
             let scope = Scope::SkillsWrite.as_str();
             return Err(Problem::lacks_scope(scope, format!("draftMode needs the scope {scope} too")));
         }
-        let name = context.path("skill");
         // The id first: a tool may be named like another skill's id.
         let by_tool = || state.skills_of(agent_id).find(|(_, skill)| skill.draft().tool == name);
         let found = state.skill(agent_id, name).ok().or_else(by_tool);
@@ -67,7 +82,7 @@ async fn answer(
         if agent.live.is_none() {
             return Err(Problem::new(Code::NoPublishedVersion, "publish the agent before it is called"));
         }
-        let live = state.live_skill(agent, context.path("skill"));
+        let live = state.live_skill(agent, name);
         let live = live.ok_or(Refusal::NotFound { what: "skill" })?;
         (live.skill_id, live.skill, live.definition, Some(live.version))
     };

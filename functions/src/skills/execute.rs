@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CallRequest {
-    /// What the model supplies.
+    /// What the model supplies. Null leaves an optional argument out, because strict schemas make models name them all.
     pub arguments: Map<String, Value>,
     #[serde(default)]
     pub context: CallContext,

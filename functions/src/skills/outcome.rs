@@ -2,13 +2,16 @@
 
 use crate::problem::Problem;
 use domain::FieldError;
-use events::skill::{Action, Column};
+use domain::statement::row_schema;
+use events::skill::{Action, Column, Statement};
 use infra::databases::error::Fault;
 use infra::databases::{DatabaseError, Rows, Written};
 use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -221,6 +224,37 @@ pub struct CallResponse {
     matched: Option<u64>,
     #[schemars(skip_serializing_if = "Option::is_none")]
     changed: Option<u64>,
+}
+
+/// JSON Schema of this statement's answers: the same, with its own leaves in the rows.
+pub fn answer_schema(statement: &Statement) -> Value {
+    static ANY: LazyLock<Value> = LazyLock::new(|| {
+        let settings = SchemaSettings::draft2020_12().for_serialize();
+        let generator = settings.with(|it| it.inline_subschemas = true).into_generator();
+        let mut schema = generator.into_root_schema_for::<CallResponse>().to_value();
+        // Widths of numbers are no formats that validators of clients know.
+        without(&mut schema, &["$schema", "title", "format"]);
+        if let Some(members) = schema.as_object_mut() {
+            members.remove("description");
+        }
+        schema
+    });
+    let mut schema = ANY.clone();
+    schema["properties"]["rows"]["items"] = row_schema(statement);
+    schema
+}
+
+fn without(schema: &mut Value, words: &[&str]) {
+    let Value::Object(members) = schema else { return };
+    words.iter().for_each(|word| {
+        members.remove(*word);
+    });
+    for below in members.values_mut() {
+        match below {
+            Value::Array(several) => several.iter_mut().for_each(|it| without(it, words)),
+            below => without(below, words),
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -239,7 +239,8 @@ impl Opening {
             assistant: self.assistant.clone(),
         };
         let config = self.deployment.config.clone();
-        let services = Arc::new(Services::granted(config, &ports, keys, self.name, self.function.grants));
+        let granted = Services::granted(config, &ports, keys, self.name, self.function.grants);
+        let services = Arc::new(Services { behind_gateway: true, ..granted });
         let bus = Arc::new(EventBridge::new(&self.sdk, self.deployment.event_bus.clone()));
         Ok(Arc::new(Aws { services, store, sealer, discoveries, bus }))
     }

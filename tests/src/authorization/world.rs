@@ -102,6 +102,7 @@ impl World {
             "skills-bind" => binding(),
             "skills-auto" => json!({ "goal": "find a patient by phone" }),
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
+            "mcp-answer" => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
             "subscriptions-create" => json!({ "url": NOBODY }),
             "keys-rename" => json!({ "name": null }),
             "keys-mint" => json!({ "name": "new", "scopes": ["keys:write"] }),

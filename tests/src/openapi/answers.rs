@@ -121,11 +121,19 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     assert_eq!(stale.status, 412);
     http.patch(&desk(&format!("/skills/{skill}")), json!({ "description": "another" })).await.data();
     http.get(&desk(&format!("/skills/{skill}"))).await.data();
-    let paths =
-        [String::new(), "/prepublish-report".to_owned(), format!("/versions/{version}/diff?against=draft")];
+    let paths = [
+        String::new(),
+        "/prepublish-report".to_owned(),
+        "/tools?format=openai".to_owned(),
+        format!("/versions/{version}/diff?against=draft"),
+    ];
     for path in paths {
         http.get(&desk(&path)).await.data();
     }
+    let messages = [("Accept", "application/json, text/event-stream")];
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    assert_eq!(http.send("POST", &desk("/mcp"), Some(&list), &messages).await.status, 200);
+    assert_eq!(http.get(&desk("/mcp")).await.status, 200);
     let call = json!({ "arguments": { "phone": "+12025550142" } });
     http.post(&desk(&format!("/skills/{skill}/test")), call).await.data();
     let auto = desk(&format!("/integrations/{kind}/bindings/auto"));

@@ -1,0 +1,108 @@
+//! The protocol's server, for one request.
+
+use super::answer::ENDPOINT;
+use super::watch::Watch;
+use super::{context, result};
+use crate::endpoint::{Context, Measured};
+use crate::problem::Problem;
+use crate::skills::call::published;
+use crate::skills::outcome::answer_schema;
+use domain::limits::TOOLS_FRESH;
+use domain::organization::Live;
+use rmcp::ServerHandler;
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+};
+use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+const INSTRUCTIONS: &str = "Each answer has an outcome. Where it has a sentence to say, that is what the caller may be \
+                            told; never make up what an answer does not hold. A call that is in doubt is not to be \
+                            repeated.";
+
+#[derive(Clone)]
+pub struct Server {
+    pub context: Arc<Context>,
+    /// Of the skill that was called.
+    pub measured: Arc<Mutex<Option<Measured>>>,
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        let mut capabilities = ServerCapabilities::builder().enable_tools().build();
+        if let Some(tools) = &mut capabilities.tools {
+            tools.list_changed = Some(self.tells_changes());
+        }
+        let mut info = ServerConfig::new(capabilities);
+        info.server_info = Implementation::new("bindery", env!("CARGO_PKG_VERSION"));
+        info.instructions = Some(INSTRUCTIONS.to_owned());
+        info
+    }
+
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let state = &self.context.caller.state;
+        let agent = state.agent(self.context.path("agentId"));
+        let (_, agent) = agent.map_err(|refusal| result::error(&refusal.into()))?;
+        let runnable = state.live_skills(agent).filter(|live| !live.is_quarantined());
+        let tools = ListToolsResult::with_all_items(runnable.map(|live| tool(&live)).collect());
+        let fresh = u64::try_from(TOOLS_FRESH.as_millis()).unwrap_or(u64::MAX);
+        Ok(tools.with_ttl_ms(fresh).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        protocol: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let started = Instant::now();
+        let outcome = async {
+            let call = context::call_request(&self.context, &protocol.meta, request.arguments)?;
+            let own = self.context.as_ref().clone();
+            published(own, &ENDPOINT, &request.name, &call, started).await
+        };
+        let reply = outcome.await.map_err(|problem: Problem| result::error(&problem))?;
+        *self.measured.lock().expect("not poisoned") = reply.measured;
+        result::result(&reply).map(CallToolResponse::from)
+    }
+
+    fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+        self.tells_changes().then(|| SubscriptionFilter::builder().tools_list_changed().build())
+    }
+
+    async fn listen(&self, subscription: SubscriptionContext) -> Result<(), ErrorData> {
+        let mut watch = Watch::of(&self.context, &ENDPOINT).map_err(|problem| result::error(&problem))?;
+        let told = async {
+            while let Some(changed) = watch.next().await {
+                if changed && subscription.sink().notify_tool_list_changed().await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::select! {
+            () = told => {}
+            () = subscription.cancelled() => {}
+        }
+        Ok(())
+    }
+}
+
+impl Server {
+    /// A gateway that holds an answer back until it is whole lets no news through.
+    fn tells_changes(&self) -> bool {
+        !self.context.services.behind_gateway
+    }
+}
+
+fn tool(live: &Live) -> Tool {
+    let told = domain::tools::Tool::from(live.definition.as_ref());
+    let described = told.for_mcp(answer_schema(told.statement));
+    let mut tool: Tool = serde_json::from_value(described.definition).expect("it is a tool");
+    tool.meta.get_or_insert_default().insert("bindery/digest".to_owned(), described.digest.into());
+    tool
+}

@@ -6,6 +6,7 @@ use crate::aws::streams::Reader;
 use crate::aws::wire::Wire;
 use crate::dice::{Dice, tier};
 use crate::http::Http;
+use crate::names::as_sent;
 use crate::site::Site;
 use crate::streaming::append;
 use async_trait::async_trait;
@@ -235,7 +236,7 @@ async fn a_rule_hears_every_event_of_every_organization_as_it_happens() {
         for event in listed {
             let same = |it: &&Value| it["detail"]["id"] == event["id"];
             let heard = heard.iter().find(same).unwrap_or_else(|| panic!("{event} was not heard"));
-            let mut expected = event.clone();
+            let mut expected = as_sent(&event);
             expected["organization"] = json!(organization);
             assert_eq!(heard["detail"], expected);
             assert_eq!((&heard["source"], &heard["detail-type"]), (&json!("bindery"), &event["type"]));

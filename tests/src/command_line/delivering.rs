@@ -3,6 +3,7 @@
 use super::program::{Server, mint};
 use crate::dice::{Dice, tier};
 use crate::http::Http;
+use crate::names::as_sent;
 use crate::webhooks::receiver::{Receiver, Verdict};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
@@ -70,7 +71,7 @@ async fn a_server_that_is_killed_while_it_delivers_loses_no_event_and_lets_none_
     let mut last = Vec::new();
     for after in (0..events).step_by(100) {
         let page = http.get(&format!("/events?after={after}&limit=100")).await;
-        last.extend(page.data().as_array().expect("events").iter().cloned());
+        last.extend(page.data().as_array().expect("events").iter().map(as_sent));
     }
     let mut taken: Vec<_> = receiver.wait_for(last.len()).await.iter().map(|got| got.body()).collect();
     taken.dedup();

@@ -1,11 +1,13 @@
 //! From a goal in a person's words to bindings that compile, without any service.
 //!
-//! `goal` reads the sentence, `rank` finds the objects it may be about, `columns` finds the columns, `read` and `write`
-//! make a request of one object, and nothing leaves here that [`statement::compile`] refuses.
+//! `goal` reads the sentence, `rank` finds the objects it may be about, `columns` finds the columns, `read` (with
+//! `projection`) and `write` make a request of one object, and nothing leaves here that [`statement::compile`] refuses.
 
 mod columns;
 mod goal;
 mod label;
+mod names;
+mod projection;
 mod rank;
 mod read;
 mod vocabulary;

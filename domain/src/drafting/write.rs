@@ -3,8 +3,9 @@
 use super::Proposal;
 use super::goal::{Meaning, Role};
 use super::label;
+use super::names::{parameter, snake, spoken, tool_name};
 use super::rank::Ranked;
-use super::read::{Subject, input_of, parameter, spoken, tool_name};
+use super::read::{Subject, input_of};
 use crate::catalog::{Field, is_bindable};
 use crate::limits::{INPUTS_MAX, OPTIONAL_INPUTS_PROPOSED};
 use crate::search::{Index, alike};
@@ -120,11 +121,7 @@ pub(super) fn update(index: &Index, meaning: &Meaning, ranked: &Ranked) -> Vec<P
     let mut rationale = ranked.reasons(subject.catalog, meaning);
     rationale.extend([why, reason, "A write waits, disabled, for a person's review.".to_owned()]);
     let changed: Vec<&str> = inputs.iter().skip(1).map(|input| input.arg.as_str()).collect();
-    let verb = if changed.len() == 1 {
-        format!("change_{}", super::read::snake(changed[0]))
-    } else {
-        "change".to_owned()
-    };
+    let verb = if changed.len() == 1 { format!("change_{}", snake(changed[0])) } else { "change".to_owned() };
     vec![Proposal {
         tool_name: tool_name(&verb, &object.table, None),
         description: format!(
@@ -320,7 +317,7 @@ fn distinct(inputs: Vec<RequestInput>) -> Vec<RequestInput> {
         .into_iter()
         .map(|mut input| {
             if !names.insert(input.param.clone()) {
-                input.param = super::read::snake(&input.arg);
+                input.param = snake(&input.arg);
                 let base = if input.param.is_empty() { "value".to_owned() } else { input.param.clone() };
                 let mut number = 2;
                 input.param = base.clone();

@@ -179,8 +179,8 @@ impl Known {
                 end.seq, kept.seq
             ));
         }
-        let keys = self.public_key.iter().chain(kept.map(|kept| &kept.public_key));
-        for key in keys.filter(|key| **key != end.public_key) {
+        let mut keys = self.public_key.iter().chain(kept.map(|kept| &kept.public_key));
+        if let Some(key) = keys.find(|key| **key != end.public_key) {
             return Err(format!("the export is signed by the key {}, not by {key}", end.public_key));
         }
         Ok(())

@@ -13,10 +13,8 @@ use lambda_runtime::LambdaEvent;
 pub fn whole(mut event: LambdaEvent<LambdaRequest>) -> LambdaEvent<LambdaRequest> {
     match &mut event.payload {
         // A REST API sends each header twice, as its last value and as all of them; the last value would win.
-        LambdaRequest::ApiGatewayV1(request) => {
-            if !request.multi_value_headers.is_empty() {
-                request.headers.clear();
-            }
+        LambdaRequest::ApiGatewayV1(request) if !request.multi_value_headers.is_empty() => {
+            request.headers.clear();
         }
         // A client may write into an address what belongs into none, and the library panics at it.
         LambdaRequest::ApiGatewayV2(request) => {

@@ -9,14 +9,14 @@ const NOTE: &str = "three visits are enough";
 impl Story<'_> {
     pub(super) async fn audit(&self, agent: &str, hands: &Hands<'_>) {
         self.teller.chapter("Change what is live: a new version of the agent");
-        let before = self.done("GET", "/audit/state", None, |data| position(data)).await;
+        let before = self.done("GET", "/audit/state", None, position).await;
         let skill = self.change(agent).await;
 
         self.teller
             .chapter("Travel back: what could this agent run at the instant before, and on what ground?");
         let instant = text(&before["at"]);
         let path = format!("/audit/state?at={instant}");
-        let past = self.done("GET", &path, None, |data| position(data)).await;
+        let past = self.done("GET", &path, None, position).await;
         assert_eq!((&past["seq"], &past["state"]), (&before["seq"], &before["state"]), "told as it was");
         let ran = &past["state"]["agents"][agent]["published"];
         assert_eq!(ran["version"], 1, "{ran}");

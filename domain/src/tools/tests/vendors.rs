@@ -76,10 +76,10 @@ fn strict(schema: &Value, at: &str, depth: usize, breaches: &mut Vec<String>) {
             breaches.push(format!("{at} has {keyword}"));
         }
     }
-    if let Some(format) = members.get("format").and_then(Value::as_str) {
-        if !FORMATS.contains(&format) {
-            breaches.push(format!("{at} is of format {format}"));
-        }
+    if let Some(format) = members.get("format").and_then(Value::as_str)
+        && !FORMATS.contains(&format)
+    {
+        breaches.push(format!("{at} is of format {format}"));
     }
     if types.contains(&"array") {
         strict(schema.get("items").unwrap_or(&Value::Null), &format!("items of {at}"), depth + 1, breaches);

@@ -173,12 +173,16 @@ async fn a_dialer_without_nameservers_says_so() {
     assert_eq!(fault(&dialer, "db.example", 5432).await, Fault::DnsFailed);
 }
 
-/// One request is read and answered with success.
+/// One request after the other is read to its empty line and answered with success.
 async fn taking(listener: TcpListener) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    while let Ok((mut stream, _)) = listener.accept().await {
-        let mut request = [0; 4096];
-        stream.read(&mut request).await.unwrap();
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    while let Ok((stream, _)) = listener.accept().await {
+        let mut stream = BufReader::new(stream);
+        let mut line = String::new();
+        while line != "\r\n" {
+            line.clear();
+            assert_ne!(stream.read_line(&mut line).await.unwrap(), 0, "a request has an end");
+        }
         stream.write_all(b"HTTP/1.1 204 Taken\r\nConnection: close\r\n\r\n").await.unwrap();
     }
 }

@@ -7,7 +7,7 @@ use crate::databases::guard::Guard;
 use crate::outgoing::Target;
 use bytes::Bytes;
 use domain::limits::ASSISTANT_ANSWER_BYTES;
-use http::{HeaderMap, HeaderValue, Uri, header};
+use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 use std::time::Instant;
 
@@ -25,7 +25,9 @@ impl Service {
         Ok(Self { dialer, target: Target::parse(url)? })
     }
 
-    pub fn uri(&self) -> &Uri {
+    /// What a signature covers; only Bedrock wants one.
+    #[cfg(feature = "aws")]
+    pub fn uri(&self) -> &http::Uri {
         self.target.uri()
     }
 

@@ -182,13 +182,13 @@ impl AutoResponse {
         };
         let alternative = |it: Checked| Alternative {
             proposal: it.request.with_free_name(state, agent),
-            confidence: it.confidence,
+            confidence: rounded(it.confidence),
             rationale: it.rationale,
         };
         Self {
             proposal,
             skill,
-            confidence: best.confidence,
+            confidence: rounded(best.confidence),
             rationale: best.rationale,
             alternatives: alternatives.into_iter().map(alternative).collect(),
             assistant: match assistant {
@@ -197,4 +197,9 @@ impl AutoResponse {
             },
         }
     }
+}
+
+/// It is an estimate, and says no more than that.
+fn rounded(confidence: f32) -> f32 {
+    (confidence * 100.0).round() / 100.0
 }

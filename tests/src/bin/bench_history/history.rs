@@ -50,11 +50,12 @@ impl Iterator for History {
 
 impl History {
     /// The same every time.
-    pub fn new() -> Self {
+    /// Another seed, other ids: a key belongs to one organization.
+    pub fn new(seed: u64) -> Self {
         let sample: serde_json::Value = serde_json::from_str(DRAFTED).expect("JSON");
         let drafted: BindingDrafted = serde_json::from_value(sample["data"].clone()).expect("a draft");
         let mut history = Self {
-            random: 0x9e37_79b9_7f4a_7c15,
+            random: 0x9e37_79b9_7f4a_7c15 ^ seed,
             next: Seq(1),
             sample: drafted.definition,
             agents: Vec::new(),

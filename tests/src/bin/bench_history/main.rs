@@ -51,10 +51,10 @@ async fn open(dir: &Path) -> Arc<SqliteStore> {
 
 async fn fill(dir: &Path, events: usize) {
     let store = open(dir).await;
-    for (organization, sizes) in ORGANIZATIONS {
+    for (seed, (organization, sizes)) in (0..).zip(ORGANIZATIONS) {
         let began = Instant::now();
         let organization = OrganizationId::from(organization);
-        let mut history = History::new().take(events);
+        let mut history = History::new(seed).take(events);
         let mut now: Timestamp = "2021-03-01T08:00:00Z".parse().expect("an instant");
         let commits = sizes.iter().cycle().enumerate().map_while(|(at, size)| {
             let events: Vec<_> = history.by_ref().take(*size).collect();

@@ -125,12 +125,12 @@ pub fn short(id: &str) -> String {
 
 /// The parameter that the row is found by: the filter of a read, the key of an update. An insert finds none.
 fn lookup(statement: &Statement) -> Option<&str> {
-    let values = statement.binds.iter().filter_map(|bind| match bind {
+    let mut values = statement.binds.iter().filter_map(|bind| match bind {
         Bind::Value { parameter } => Some(statement.parameters[*parameter].name.as_str()),
         Bind::Given { .. } => None,
     });
     match statement.action {
-        Action::Read | Action::Update => values.last(),
+        Action::Read | Action::Update => values.next_back(),
         Action::Insert => None,
     }
 }

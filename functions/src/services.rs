@@ -19,6 +19,7 @@ use infra::sealing::Sealer;
 use infra::signing::Signer;
 use infra::storage::deliveries::DeliveryStore;
 use infra::storage::directory::Directory;
+use infra::storage::misses::Misses;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
@@ -40,6 +41,7 @@ pub struct Ports {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
@@ -69,6 +71,7 @@ pub struct Services {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
@@ -164,6 +167,7 @@ impl Services {
             answers: ports.answers,
             deliveries: ports.deliveries,
             directory: ports.directory,
+            misses: ports.misses,
             sealer: ports.sealer,
             signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),

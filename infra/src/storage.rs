@@ -13,6 +13,7 @@ pub mod dynamodb;
 #[cfg(test)]
 mod histories;
 mod judging;
+pub mod misses;
 pub mod past;
 mod replay;
 pub mod snapshots;

@@ -7,6 +7,7 @@ use crate::storage::conformance::{Backend, Tamper};
 mod artefacts;
 mod discoveries;
 mod keeping;
+mod misses;
 mod reencrypting;
 
 /// For what tampers with nothing, and reaches the bucket.

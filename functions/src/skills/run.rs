@@ -26,7 +26,8 @@ impl Run<'_> {
     /// and caller and skill are to be judged anew.
     ///
     /// # Errors
-    /// 422 for an idempotency key that came with other arguments; 503 when our own store or key service fails
+    /// 400 when the skill needs the number that calls and what came is none; 422 for an idempotency key that came with
+    /// other arguments; 503 when our own store or key service fails
     /// before the database was asked.
     pub async fn answer(
         &self,
@@ -41,7 +42,8 @@ impl Run<'_> {
             Reply::ok(&CallBody { answer, columns, version: self.version, total: started.elapsed() })
                 .measured(answer.outcome.as_str(), answer.database)
         };
-        let binds = match bind(definition, request) {
+        let values = request.context.values(&definition.statement)?;
+        let binds = match bind(definition, request, &values) {
             Ok(binds) => binds,
             Err(answer) => return Ok(Some(body(&answer))),
         };

@@ -11,6 +11,7 @@ pub mod execute;
 pub mod get;
 pub mod identity;
 pub mod list;
+pub mod misses;
 pub mod outcome;
 pub mod patch;
 pub mod plan;

@@ -1,5 +1,6 @@
-//! What the platform says of who calls: their number and their identity.
+//! What the platform says of who calls: their number, their identity, and how often they may guess.
 
+mod guessing;
 mod identity;
 mod phones;
 

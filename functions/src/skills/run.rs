@@ -2,6 +2,7 @@
 
 use super::doubts::Record;
 use super::execute::{CallRequest, bind, judge};
+use super::misses::Lookup;
 use super::outcome::{Answer, CallBody};
 use super::repeats::{Known, Repeats};
 use crate::endpoint::{Context, Reply};
@@ -69,6 +70,8 @@ impl Run<'_> {
             return Ok(Some(body(&answer)));
         }
         let services = &context.services;
+        let is_draft = self.version.is_none();
+        let lookup = Lookup { context, caller: &request.context, definition, binds: &binds, is_draft };
         let run = async |record: Option<&Record<'_>>| {
             // Judged again on the state of now: a repetition may have waited for another try, and what was blocked
             // meanwhile must not run.
@@ -76,7 +79,7 @@ impl Run<'_> {
             let latest = latest.as_deref().unwrap_or(state);
             let skill = latest.skills.get(self.skill_id).map_or(self.skill, AsRef::as_ref);
             match judge(latest, skill, definition, &binds, request) {
-                Ok(ready) => services.execute(&ready, record, deadline).await,
+                Ok(ready) => lookup.guarded(deadline, services.execute(&ready, record, deadline)).await,
                 Err(answer) => *answer,
             }
         };

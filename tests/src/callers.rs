@@ -14,9 +14,12 @@ const SQL: &str =
      CREATE TABLE messages (id int PRIMARY KEY, body varchar(80) NOT NULL, sender varchar(20));
      INSERT INTO guests VALUES (1, 'Ada', '+493012345678', 'quiet'), (2, 'Bo', '+12025550199', 'late')";
 
-/// An agent that finds guests by number and by who calls, changes their notes, and takes messages in a caller's name.
 async fn desk(kind: IntegrationKind) -> Desk {
-    let desk = Desk::open(kind, SQL).await;
+    with_skills(Desk::open(kind, SQL).await).await
+}
+
+/// An agent that finds guests by number and by who calls, changes their notes, and takes messages in a caller's name.
+async fn with_skills(desk: Desk) -> Desk {
     let name = json!([{ "path": ["guests", "full_name"], "leaf": "name" }]);
     let own_phone = json!({ "param": "caller_phone", "arg": "phone", "source": "caller" });
     for skill in [

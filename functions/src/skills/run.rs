@@ -28,8 +28,7 @@ impl Run<'_> {
     ///
     /// # Errors
     /// 400 when the skill needs the number that calls and what came is none; 422 for an idempotency key that came with
-    /// other arguments; 503 when our own store or key service fails
-    /// before the database was asked.
+    /// other arguments; 503 when our own store or key service fails before the database was asked.
     pub async fn answer(
         &self,
         context: &Context,

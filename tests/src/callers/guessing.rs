@@ -1,10 +1,22 @@
 //! Who tries key after key is told nothing more.
 
-use super::desk;
+use super::{SQL, desk, with_skills};
 use crate::desk::Desk;
+use crate::engines::postgres;
+use crate::site::Site;
+use async_trait::async_trait;
 use domain::limits::{MISSES_PER_CALL, MISSES_PER_CALLER};
 use events::IntegrationKind;
+use functions::endpoints;
+use functions::router::router;
+use functions::services::{Ports, Services};
+use infra::storage::StoreError;
+use infra::storage::misses::{Budget, Misses};
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
 
 const EXCEEDED: &str = "enumeration_budget_exceeded";
 
@@ -139,4 +151,45 @@ async fn one_agents_callers_are_not_anothers_and_a_draft_is_tried_as_often_as_it
         .await;
     other.publish().await;
     assert_eq!(looked_up(&other, 1, &call).await, json!(null));
+}
+
+/// A store that refuses to count for calls, and for callers never answers.
+struct Unreachable;
+
+#[async_trait]
+impl Misses for Unreachable {
+    fn is_any_used_up(&self, _: Timestamp) -> bool {
+        false
+    }
+
+    fn is_used_up(&self, _: &Budget, _: Timestamp) -> bool {
+        false
+    }
+
+    async fn count(&self, budget: &Budget, _: u128, _: Timestamp) -> Result<bool, StoreError> {
+        if budget.most == MISSES_PER_CALL as usize {
+            return Err(StoreError::Unavailable("it is not there".to_owned()));
+        }
+        pending().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_count_fails_no_call_and_holds_none_up_beyond_its_deadline() {
+    let site = Site::start_routed(&[], |embedded, services| {
+        let ports = Ports { misses: Arc::new(Unreachable), ..embedded.ports() };
+        router(Arc::new(Services::new(services.config.clone(), ports, embedded.keys())), endpoints::ALL)
+    })
+    .await;
+    let engine = postgres();
+    let database = engine.database(SQL);
+    site.connect(&site.http, engine, &database).await;
+    let agent = site.agent(&site.http).await;
+    let desk = with_skills(Desk { site, engine, database, agent }).await;
+    misses(&desk, 100..103, &json!({ "callId": "call-1" })).await;
+    let context = json!({ "callId": "call-1", "callerPhone": "+12025550142", "deadlineMs": 1500 });
+    let body = json!({ "arguments": { "number": 103 }, "context": context });
+    let (answer, took) = desk.timed("find_guest", body).await;
+    assert_eq!(answer["code"], "no_rows");
+    assert!(took < Duration::from_secs(4), "the deadline was 1.5 s: {took:?}");
 }

@@ -281,6 +281,7 @@ fn invocation(context: &Context) -> Invocation {
 async fn settled(services: &Services, context: &Context) {
     let left = context.deadline().duration_since(SystemTime::now()).unwrap_or_default();
     let quiet = async {
+        services.records.flush().await;
         services.tasks.close();
         services.tasks.wait().await;
         infra::databases::afterwards::settled().await;

@@ -23,6 +23,8 @@ mod bus;
 #[cfg(test)]
 mod callers;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod citext;

@@ -4,3 +4,4 @@ mod cutter;
 mod doubts;
 mod guard;
 mod repeats;
+mod settling;

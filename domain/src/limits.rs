@@ -27,6 +27,22 @@ pub const DOUBTS_ASKED_AT_ONCE: usize = 8;
 /// How long a statement waits for another's lock. A caller hears silence meanwhile.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// Levels of verified identity: more than three no author of a skill tells apart.
+pub const IDENTITY_LEVELS: u8 = 3;
+/// Distinct keys that one call may look up in vain. Who misspells a name or mishears a number needs two or three.
+pub const MISSES_PER_CALL: u32 = 5;
+/// The same for one caller, however often they call, within [`CALLER_MISSES_KEPT`]: a family or a small office may share
+/// a number.
+pub const MISSES_PER_CALLER: u32 = 20;
+/// What an operator may set both to: beyond it nothing is held back that is worth guessing.
+pub const MISSES_MAX: usize = 1000;
+/// How long a call's misses count: no call lasts longer.
+pub const CALL_MISSES_KEPT: Duration = Duration::from_secs(4 * 3600);
+/// How long a caller's misses count, from the first on.
+pub const CALLER_MISSES_KEPT: Duration = Duration::from_secs(3600);
+/// Calls and callers whose misses a process remembers: with one or two each, which most have, some 2 MB.
+pub const MISS_BUDGETS_REMEMBERED: usize = 10_000;
+
 /// Dialling, TLS and login of one database connection, each phase with its own clock.
 pub const CONNECT_PHASE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bytes that a database server may send between two statements' ends; a hostile one sends without end.

@@ -41,6 +41,16 @@ pub const VARIABLES: &[Variable] = &[
         meaning: "requests per second of all keys of one organization, with as many again in a burst",
     },
     Variable {
+        name: "BINDERY_MISSES_PER_CALL",
+        default: "5",
+        meaning: "distinct keys that one call may look up in vain before it looks up no more, at most 1000",
+    },
+    Variable {
+        name: "BINDERY_MISSES_PER_CALLER",
+        default: "20",
+        meaning: "the same for one number that calls, within an hour from the first on, at most 1000",
+    },
+    Variable {
         name: "BINDERY_DISCOVERY_ANSWER_AFTER_MS",
         default: "5000",
         meaning: "milliseconds after which a discovery answers 202 and goes on behind it",
@@ -174,6 +184,8 @@ pub struct Config {
     pub public_url: String,
     pub rate_per_key: u32,
     pub rate_per_organization: u32,
+    pub misses_per_call: u32,
+    pub misses_per_caller: u32,
     pub discovery_answer_after: Duration,
     pub stream_ends_after: Duration,
     pub stream_heartbeat: Duration,
@@ -222,6 +234,8 @@ impl Config {
         let rate_per_key = number("BINDERY_RATE_PER_KEY", domain::limits::RATE_PER_KEY);
         let rate_per_organization =
             number("BINDERY_RATE_PER_ORGANIZATION", domain::limits::RATE_PER_ORGANIZATION);
+        let misses_per_call = number("BINDERY_MISSES_PER_CALL", domain::limits::MISSES_PER_CALL);
+        let misses_per_caller = number("BINDERY_MISSES_PER_CALLER", domain::limits::MISSES_PER_CALLER);
         let answer_after = domain::limits::DISCOVERY_ANSWER_AFTER.as_millis() as u32;
         let discovery_answer_after = number("BINDERY_DISCOVERY_ANSWER_AFTER_MS", answer_after);
         let stream_ends_after =
@@ -245,6 +259,13 @@ impl Config {
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
+        for (name, misses) in
+            [("BINDERY_MISSES_PER_CALL", misses_per_call), ("BINDERY_MISSES_PER_CALLER", misses_per_caller)]
+        {
+            if misses as usize > domain::limits::MISSES_MAX {
+                wrong.push(format!("{name}: must be at most {}", domain::limits::MISSES_MAX));
+            }
+        }
         let assistant = AssistantConfig::from_lookup(&lookup, &mut wrong);
         let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
         // A space would be part of a name.
@@ -260,6 +281,8 @@ impl Config {
             public_url: public_url.trim_end_matches('/').to_owned(),
             rate_per_key,
             rate_per_organization,
+            misses_per_call,
+            misses_per_caller,
             discovery_answer_after: Duration::from_millis(u64::from(discovery_answer_after)),
             stream_ends_after: Duration::from_millis(u64::from(stream_ends_after)),
             stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
@@ -291,11 +314,12 @@ mod tests {
             "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
             "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
             "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
+            "BINDERY_MISSES_PER_CALLER" => Some("1001".to_owned()),
             "BINDERY_LOG" => Some("functions=loud".to_owned()),
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").err().expect("much is wrong");
-        assert_eq!(wrong.len(), 5, "{wrong:?}");
+        assert_eq!(wrong.len(), 6, "{wrong:?}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use infra::signing::{CannotSign, Signer};
 use infra::storage::calls::{CallRecord, CallStore, Path, Resolution, Span};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::directory::{Directory, KeyNames};
+use infra::storage::misses::{Budget, Misses};
 use infra::storage::{
     Abandoned, AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed,
     CredentialStore, DiscoveryJob, EventLog, PastStates, Settlement, StoreError, Stored, Verified, Voided,
@@ -56,6 +57,7 @@ impl Ports {
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
             deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
             directory: Arc::new(Granted { port: self.directory.clone(), function, grants }),
+            misses: Arc::new(Granted { port: self.misses.clone(), function, grants }),
             calls: Arc::new(Granted { port: self.calls.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
@@ -396,6 +398,22 @@ impl Directory for Granted<dyn Directory> {
         name: Option<&str>,
     ) -> Result<(), StoreError> {
         self.to(Grant::WriteNames).rename(organization, key, name).await
+    }
+}
+
+/// They are counted beside the answers; what this process knows of them is its own.
+#[async_trait]
+impl Misses for Granted<dyn Misses> {
+    fn is_any_used_up(&self, now: Timestamp) -> bool {
+        self.port.is_any_used_up(now)
+    }
+
+    fn is_used_up(&self, budget: &Budget, now: Timestamp) -> bool {
+        self.port.is_used_up(budget, now)
+    }
+
+    async fn count(&self, budget: &Budget, key: u128, now: Timestamp) -> Result<bool, StoreError> {
+        self.to(Grant::KeepAnswers).count(budget, key, now).await
     }
 }
 

@@ -21,6 +21,7 @@ use infra::signing::Signer;
 use infra::storage::calls::CallStore;
 use infra::storage::deliveries::DeliveryStore;
 use infra::storage::directory::Directory;
+use infra::storage::misses::Misses;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
@@ -42,6 +43,7 @@ pub struct Ports {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
     pub calls: Arc<dyn CallStore>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
@@ -72,6 +74,7 @@ pub struct Services {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
     /// Of live calls.
     pub records: Arc<Recorder>,
     pub sealer: Arc<dyn Sealer>,
@@ -169,6 +172,7 @@ impl Services {
             answers: ports.answers,
             deliveries: ports.deliveries,
             directory: ports.directory,
+            misses: ports.misses,
             records: Arc::new(Recorder::new(ports.calls, config.calls_kept)),
             sealer: ports.sealer,
             signer: ports.signer,

@@ -14,6 +14,7 @@ pub mod dynamodb;
 #[cfg(test)]
 mod histories;
 mod judging;
+pub mod misses;
 pub mod past;
 mod replay;
 pub mod snapshots;

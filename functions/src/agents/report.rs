@@ -5,6 +5,7 @@ use crate::calls::latency::Latency;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
+use crate::skills::identity::required_level;
 use domain::Organization;
 use domain::agent::{Catalogs, code_of, unfit};
 use domain::catalog::{remedy, written};
@@ -41,6 +42,8 @@ pub struct SkillReport {
     fields_leaving: Vec<String>,
     requires_confirmation: bool,
     requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    required_identity_level: Option<u8>,
     /// Parameters that come from the call and not from the model.
     caller_parameters: Vec<String>,
     uses_index: Option<String>,
@@ -155,6 +158,7 @@ fn report(
         fields_leaving: allowed_fields(statement),
         requires_confirmation: definition.requires_confirmation,
         requires_verified_identity: definition.requires_verified_identity,
+        required_identity_level: required_level(definition),
         caller_parameters: caller.map(|parameter| parameter.name.clone()).collect(),
         uses_index: statement.uses_index.clone(),
         estimated_rows: statement.estimated_rows,

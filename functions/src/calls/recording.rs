@@ -8,10 +8,10 @@ use crate::services::Services;
 use crate::skills::doubts::CallName;
 use crate::skills::execute::{CallRequest, given};
 use crate::skills::run::Run;
-use domain::arguments::Bound;
+use domain::arguments::{Bound, key_of};
 use domain::limits::CALL_ID_CHARS;
 use events::OrganizationId;
-use events::skill::{Action, Bind, Definition, Source, Statement};
+use events::skill::{Bind, Definition, Source};
 use infra::storage::AnswerSlot;
 use infra::storage::calls::{CallRecord, DoubtSlots, IN_DOUBT, Protocol};
 use std::borrow::Cow;
@@ -75,7 +75,7 @@ impl Recording {
             }
         }
         self.0.arguments = hashed;
-        self.0.lookup = lookup(statement).map(str::to_owned);
+        self.0.lookup = key_of(statement, binds).map(|(key, _)| key.name.clone());
     }
 
     /// The kept answers of this write.
@@ -121,18 +121,6 @@ fn micros(duration: Duration) -> u64 {
 /// As much of a platform's id as a record keeps.
 pub fn short(id: &str) -> String {
     id.chars().take(CALL_ID_CHARS).collect()
-}
-
-/// The parameter that the row is found by: the filter of a read, the key of an update. An insert finds none.
-fn lookup(statement: &Statement) -> Option<&str> {
-    let mut values = statement.binds.iter().filter_map(|bind| match bind {
-        Bind::Value { parameter } => Some(statement.parameters[*parameter].name.as_str()),
-        Bind::Given { .. } => None,
-    });
-    match statement.action {
-        Action::Read | Action::Update => values.next_back(),
-        Action::Insert => None,
-    }
 }
 
 /// The same for all values that are written alike, so that a person can ask for one as an answer shows it. None of null.

@@ -12,7 +12,7 @@ use crate::endpoint::{Context, Reply};
 use crate::idempotency;
 use crate::problem::{Code, Problem};
 use crate::services::Services;
-use domain::arguments::Bound;
+use domain::arguments::{Bound, key_of};
 use events::skill::{Action, Bind, Definition};
 use events::{IntegrationKind, SkillId};
 use futures_util::FutureExt;
@@ -255,16 +255,12 @@ fn named_values(definition: &Definition, binds: &[Bound]) -> String {
     values.join("\n")
 }
 
-/// Which row an update changes: its key fills the last placeholder. An insert has none of its own; only the same
+/// Which row an update changes. An insert has none of its own; only the same
 /// insert repeats it.
 fn row_of(definition: &Definition, binds: &[Bound]) -> Option<String> {
-    let statement = &definition.statement;
-    match (statement.action, statement.binds.last(), binds.last()) {
-        (Action::Update, Some(Bind::Value { parameter }), Some(value)) => {
-            Some(format!("{}={value:?}", statement.parameters[*parameter].column))
-        }
-        (Action::Read | Action::Insert | Action::Update, _, _) => None,
-    }
+    let is_update = definition.statement.action == Action::Update;
+    let (key, value) = key_of(&definition.statement, binds).filter(|_| is_update)?;
+    Some(format!("{}={value:?}", key.column))
 }
 
 #[cfg(test)]

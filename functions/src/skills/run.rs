@@ -2,6 +2,7 @@
 
 use super::doubts::Record;
 use super::execute::{CallRequest, bind, judge};
+use super::misses::Lookup;
 use super::outcome::{Answer, CallBody};
 use super::repeats::{Known, Repeats};
 use crate::calls::recording::Recording;
@@ -30,8 +31,8 @@ impl Run<'_> {
     /// and caller and skill are to be judged anew.
     ///
     /// # Errors
-    /// 422 for an idempotency key that came with other arguments; 503 when our own store or key service fails
-    /// before the database was asked.
+    /// 400 when the skill needs the number that calls and what came is none; 422 for an idempotency key that came with
+    /// other arguments; 503 when our own store or key service fails before the database was asked.
     pub async fn answer(
         &self,
         context: &Context,
@@ -61,7 +62,8 @@ impl Run<'_> {
             Reply::ok(&CallBody { answer, columns, version: self.version, total: started.elapsed() })
                 .measured(answer.measured())
         };
-        let binds = match bind(definition, request) {
+        let values = request.context.values(&definition.statement)?;
+        let binds = match bind(definition, request, &values) {
             Ok(binds) => binds,
             Err(answer) => return Ok(Some(body(&answer))),
         };
@@ -93,6 +95,8 @@ impl Run<'_> {
             return Ok(Some(body(&answer)));
         }
         let services = &context.services;
+        let is_draft = self.version.is_none();
+        let lookup = Lookup { context, caller: &request.context, definition, binds: &binds, is_draft };
         let run = async |record: Option<&Record<'_>>| {
             // Judged again on the state of now: a repetition may have waited for another try, and what was blocked
             // meanwhile must not run.
@@ -100,7 +104,7 @@ impl Run<'_> {
             let latest = latest.as_deref().unwrap_or(state);
             let skill = latest.skills.get(self.skill_id).map_or(self.skill, AsRef::as_ref);
             match judge(latest, skill, definition, &binds, request) {
-                Ok(ready) => services.execute(&ready, record, deadline).await,
+                Ok(ready) => lookup.guarded(deadline, services.execute(&ready, record, deadline)).await,
                 Err(answer) => *answer,
             }
         };

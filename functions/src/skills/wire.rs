@@ -1,5 +1,6 @@
 //! Skills as clients see them.
 
+use super::identity::required_level;
 use crate::calls::latency::Latency;
 use domain::limits::{DESCRIPTION_CHARS, NAME_CHARS};
 use domain::skill::Skill;
@@ -39,6 +40,8 @@ pub struct SkillItem {
     pub quarantine_reason: Option<String>,
     pub requires_confirmation: bool,
     pub requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    pub required_identity_level: Option<u8>,
     pub non_parallelizable: bool,
     pub parameters_schema: Value,
     pub required_params: Vec<String>,
@@ -115,6 +118,7 @@ impl SkillItem {
             quarantine_reason: quarantine.map(|quarantine| quarantine.reason.clone()),
             requires_confirmation: definition.requires_confirmation,
             requires_verified_identity: definition.requires_verified_identity,
+            required_identity_level: required_level(definition),
             non_parallelizable: statement.action.is_write(),
             parameters_schema: parameters_schema(statement),
             required_params: required_params(statement),
@@ -139,6 +143,8 @@ pub struct CompiledSkill {
     pub is_write: bool,
     pub requires_confirmation: bool,
     pub requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    pub required_identity_level: Option<u8>,
     pub non_parallelizable: bool,
     pub parameters_schema: Value,
     pub allowed_fields: Vec<String>,
@@ -156,6 +162,7 @@ impl CompiledSkill {
             is_write: statement.action.is_write(),
             requires_confirmation: definition.requires_confirmation,
             requires_verified_identity: definition.requires_verified_identity,
+            required_identity_level: required_level(definition),
             non_parallelizable: statement.action.is_write(),
             parameters_schema: parameters_schema(statement),
             allowed_fields: allowed_fields(statement),

@@ -58,6 +58,7 @@ impl Embedded {
             answers: self.store.clone(),
             deliveries: self.store.clone(),
             directory: self.store.clone(),
+            misses: self.store.clone(),
             calls: self.calls.clone(),
             sealer: self.sealer.clone(),
             signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),

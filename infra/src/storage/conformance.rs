@@ -6,6 +6,7 @@ pub mod calls;
 pub mod conflicts;
 pub mod deliveries;
 pub mod directory;
+pub mod misses;
 #[cfg(test)]
 pub mod past;
 pub mod reading;
@@ -14,6 +15,7 @@ pub mod verifying;
 use super::calls::CallStore;
 use super::deliveries::DeliveryStore;
 use super::directory::Directory;
+use super::misses::Misses;
 use super::{
     AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects, PastStates,
 };
@@ -30,12 +32,13 @@ use std::sync::Arc;
 
 /// What a whole backend is; the log's own tests ask for no more than the log.
 pub trait Store:
-    EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory
+    EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory + Misses
 {
 }
 
-impl<S: EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory> Store
-    for S
+impl<
+    S: EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory + Misses,
+> Store for S
 {
 }
 
@@ -120,6 +123,12 @@ macro_rules! storage_conformance {
         $crate::storage_conformance!(@each $backend; directory:
             a_name_is_given_changed_and_erased
             names_belong_to_one_organization
+        );
+        $crate::storage_conformance!(@each $backend; misses:
+            a_key_that_is_missed_again_costs_nothing_more
+            one_budget_is_nobody_elses
+            a_budget_is_whole_again_when_its_time_is_over
+            of_many_who_miss_at_once_no_more_are_counted_than_there_is_room_for
         );
     };
     (calls: $backend:expr) => {

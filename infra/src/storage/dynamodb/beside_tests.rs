@@ -8,6 +8,7 @@ use crate::storage::conformance::{Backend, CallBackend, Tamper};
 mod artefacts;
 mod discoveries;
 mod keeping;
+mod misses;
 mod reencrypting;
 
 /// For what tampers with nothing, and reaches the bucket.

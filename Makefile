@@ -75,8 +75,8 @@ eval-auto: ## what the embedded drafter makes of goals with known answers: QUEST
 eval-schemas: ## discover every schema of SCHEMAS=dir (dir/postgresql/*.sql, dir/mysql/*.sql) and compare with the engine
 	@scripts/eval_schemas.sh "$(SCHEMAS)"
 
-install: ## look for what is needed, and install missing database servers, a plugin of one, and what stands in for AWS or judges MCP
-	@scripts/install.sh
+install: ## look for what is needed, and install missing database servers, a pooler, a plugin, and what stands in for AWS or judges MCP
+	@scripts/install.sh pgbouncer
 	@scripts/mariadb_plugins.sh
 	@scripts/aws_tools.sh
 	@scripts/mcp_tools.sh

@@ -173,6 +173,10 @@ async fn a_late_read_is_cancelled_on_the_server() {
         assert!(started.elapsed() < Duration::from_secs(3), "it still runs");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    // Nobody else notices.
+    let mut other = open(&credentials, Session::ReadOnly).await;
+    let one = read_statement("SELECT note FROM public.bookings WHERE id = 1", 0, 5);
+    assert_eq!(other.read(&one, &[], soon()).await.unwrap().rows, [[json!("a")]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -74,7 +74,7 @@ impl Canceller {
     /// Through the guard and TLS again, like every connection.
     async fn deliver(&self, deadline: Instant) {
         let Ok((stream, _)) = secured(&self.dialer, &self.target, deadline).await else { return };
-        let mut stream = Login::new(stream);
+        let mut stream = Login::staying_open(stream);
         if self.token.cancel_query_raw(&mut stream, AlreadySecured).await.is_ok() {
             // The server closes this socket after it signalled the backend.
             stream.read_u8().await.ok();

@@ -35,11 +35,19 @@ impl std::error::Error for UnsafeAuthentication {}
 pub(in super::super) struct Login<S> {
     inner: tokio_rustls::client::TlsStream<S>,
     messages: Messages,
+    /// Our side is left open when the client is done with it.
+    stays_open: bool,
 }
 
 impl<S> Login<S> {
     pub(super) fn new(inner: tokio_rustls::client::TlsStream<S>) -> Self {
-        Self { inner, messages: Messages::default() }
+        Self { inner, messages: Messages::default(), stays_open: false }
+    }
+
+    /// For a cancel, which the client ends by closing its side. PgBouncer 1.18 takes that for somebody who gave up, and
+    /// dies of it.
+    pub(super) fn staying_open(inner: tokio_rustls::client::TlsStream<S>) -> Self {
+        Self { stays_open: true, ..Self::new(inner) }
     }
 
     /// The process that answered the login, once it has.
@@ -128,6 +136,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Login<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.stays_open {
+            return Pin::new(&mut self.inner).poll_flush(context);
+        }
         Pin::new(&mut self.inner).poll_shutdown(context)
     }
 }

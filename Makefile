@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-history bench-search eval-auto eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-history bench-isolation bench-search eval-auto eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -60,6 +60,10 @@ bench-history: ## verifying 100,000 events, and telling what was true at any poi
 
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh
+
+bench-isolation: ## calls beside a database that is out of reach, and five times more calls than one can serve
+	@scripts/install.sh
+	cargo run --release --locked --package tests --no-default-features --bin bench_isolation
 
 bench-search: ## the search index and the drafter on 10,000 tables of 20 columns
 	cargo run --release --locked --package tests --no-default-features --bin bench_search

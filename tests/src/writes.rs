@@ -1,6 +1,6 @@
 //! Live writes: one row or none, and one effect however often they are asked for.
 
-mod cutter;
 mod doubts;
 mod guard;
 mod repeats;
+mod shapes;

@@ -1,7 +1,7 @@
 //! Ways that break and servers that die around a live write: nothing happens twice, and nothing is said that is not so.
 
-use super::cutter::{Break, Cutter, POINTS, Point};
 use crate::command_line::program::Server;
+use crate::cutter::{Break, Cutter, How, POINTS, Point};
 use crate::desk::Desk;
 use crate::engines::pooler::pooler;
 use crate::http::{Answer, Http};
@@ -192,8 +192,10 @@ async fn no_break_of_the_way_is_told_wrongly(mut broken: Broken) {
     // A way with more flights has fewer seeds.
     for seed in 0..seeds() * 2 / flights {
         for point in POINTS {
-            for (flight, silent) in (1..=flights).flat_map(|flight| [(flight, false), (flight, true)]) {
-                let to_break = Break { flight, point, silent, part: 1 + (seed * 37 + flight * 11) % 99 };
+            for (flight, how) in
+                (1..=flights).flat_map(|flight| [(flight, How::Closed), (flight, How::Silent)])
+            {
+                let to_break = Break { flight, point, how, part: 1 + (seed * 37 + flight * 11) % 99 };
                 let what = format!("{kind}, seed {seed}: {to_break:?}");
                 let write = broken.write();
                 broken.warm(&http, write.tool, broken.cases).await;
@@ -228,7 +230,7 @@ async fn no_death_of_the_server_is_told_wrongly(kind: IntegrationKind) {
             (commit, Point::Answered),
             (commit, Point::After),
         ] {
-            let to_break = Break { flight, point, silent: true, part: 50 };
+            let to_break = Break { flight, point, how: How::Silent, part: 50 };
             let what = format!("{kind}, seed {seed}, killed: {to_break:?}");
             let http = Http::new(&server.url, &broken.desk.site.http.key);
             let mut write = broken.write();
@@ -257,7 +259,7 @@ async fn what_nobody_asks_for_again_is_found_out(mut broken: Broken) {
     for _ in 0..3 {
         let write = broken.write();
         broken.warm(&http, write.tool, broken.cases).await;
-        broken.cutter.arm(Break { flight: broken.flights, point: Point::Sent, silent: true, part: 50 });
+        broken.cutter.arm(Break { flight: broken.flights, point: Point::Sent, how: How::Silent, part: 50 });
         let first = broken.call(&http, &write).await.data().clone();
         assert_eq!(first["outcome"], "in_doubt", "{first}");
         assert!(left().await > 0, "it is kept");

@@ -16,16 +16,18 @@ use std::time::{Duration, Instant};
 /// Within this after the way was mended, whatever can be known is known.
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-/// The most of a write's flights: BEGIN where a pooler stands in between, the statement, and its COMMIT.
-const FLIGHTS: usize = 3;
+/// The statement, and its COMMIT.
+pub const FLIGHTS: usize = 2;
+/// Before them BEGIN, where a pooler stands in between.
+const POOLED_FLIGHTS: usize = 3;
 
 fn seeds() -> usize {
     if std::env::var_os("BINDERY_PROVE").is_some() { 100 } else { 2 }
 }
 
-struct Broken {
-    desk: Desk,
-    cutter: Arc<Cutter>,
+pub struct Broken {
+    pub desk: Desk,
+    pub cutter: Arc<Cutter>,
     kind: IntegrationKind,
     /// The last of a write is COMMIT.
     flights: usize,
@@ -37,21 +39,21 @@ struct Broken {
 }
 
 /// One write: what to call, with what, and how often it has happened, as SQL.
-struct Write {
-    tool: &'static str,
-    body: Value,
+pub struct Write {
+    pub tool: &'static str,
+    pub body: Value,
     effects: String,
 }
 
 impl Broken {
-    async fn open(kind: IntegrationKind) -> Self {
+    pub async fn open(kind: IntegrationKind) -> Self {
         let port = crate::engines::engine(kind).port;
-        Self::open_through(kind, 2, port, |credentials| credentials).await
+        Self::open_through(kind, FLIGHTS, port, |credentials| credentials).await
     }
 
     async fn open_pooled() -> Self {
         let way = |credentials| pooler().to(credentials);
-        Self::open_through(IntegrationKind::Postgres, FLIGHTS, pooler().port, way).await
+        Self::open_through(IntegrationKind::Postgres, POOLED_FLIGHTS, pooler().port, way).await
     }
 
     async fn open_through(
@@ -61,7 +63,7 @@ impl Broken {
         way: impl FnOnce(Credentials) -> Credentials,
     ) -> Self {
         let cutter = Cutter::before(port).await;
-        let rows = seeds() * POINTS.len() * FLIGHTS * 2;
+        let rows = seeds() * POINTS.len() * POOLED_FLIGHTS * 2;
         let rows: Vec<_> = (0..=rows).map(|id| format!("({id}, 'free', 0)")).collect();
         let rows = rows.join(", ");
         let sql = match kind {
@@ -101,8 +103,12 @@ impl Broken {
         Self { desk, cutter, kind, flights, cases: 0, doubts: 0, left: 0 }
     }
 
+    pub fn cases(&self) -> usize {
+        self.cases
+    }
+
     /// The next write, each kind in its turn.
-    fn write(&mut self) -> Write {
+    pub fn write(&mut self) -> Write {
         self.cases += 1;
         let case = self.cases;
         let name = format!("Gast {case}");
@@ -127,13 +133,13 @@ impl Broken {
         Write { tool, body: json!({ "arguments": arguments, "context": context }), effects }
     }
 
-    async fn call(&self, http: &Http, write: &Write) -> Answer {
+    pub async fn call(&self, http: &Http, write: &Write) -> Answer {
         let path = format!("/agents/{}/skills/{}/call", self.desk.agent, write.tool);
         http.send("POST", &path, Some(&write.body), &[]).await
     }
 
     /// Opens the connection that the next write uses, and prepares on it what that runs.
-    async fn warm(&self, http: &Http, tool: &str, number: usize) {
+    pub async fn warm(&self, http: &Http, tool: &str, number: usize) {
         let name = format!("warm {number}");
         let arguments = match tool {
             "note" => json!({ "id": 0, "note": name }),
@@ -145,7 +151,7 @@ impl Broken {
         assert_eq!(answer.data()["outcome"], "ok", "{tool}: {}", answer.body);
     }
 
-    async fn effects(&self, write: &Write) -> usize {
+    pub async fn effects(&self, write: &Write) -> usize {
         let since = Instant::now();
         while self.desk.open_transactions() > 0 {
             assert!(since.elapsed() < KNOWN_WITHIN, "a transaction was left open");

@@ -60,6 +60,8 @@ pub const DISCOVERY_ANSWER_AFTER: Duration = Duration::from_secs(5);
 pub const POOL_SIZE: usize = 10;
 /// How long a call waits for one of them.
 pub const POOL_WAIT: Duration = Duration::from_millis(300);
+/// Calls that wait for one, however fast it goes: so many are served in that time when each takes three milliseconds.
+pub const POOL_LINE: usize = 1000;
 /// An idle connection is closed after this.
 pub const POOL_IDLE: Duration = Duration::from_secs(300);
 

@@ -6,6 +6,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod built;
+pub mod cutter;
 pub mod engines;
 pub mod http;
 pub mod schemas;
@@ -44,6 +45,8 @@ mod egress;
 mod examples;
 #[cfg(test)]
 mod granted;
+#[cfg(test)]
+mod isolation;
 #[cfg(all(test, feature = "aws"))]
 mod lambda_discoveries;
 #[cfg(all(test, feature = "aws"))]
@@ -62,6 +65,8 @@ mod local_story;
 mod mcp;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod network_faults;
 #[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "aws"))]

@@ -62,6 +62,8 @@ pub struct Answer {
     pub matched: Option<u64>,
     pub changed: Option<u64>,
     pub database: Duration,
+    /// When it may go better.
+    pub retry_after: Option<Duration>,
 }
 
 impl Answer {
@@ -75,6 +77,7 @@ impl Answer {
             matched: None,
             changed: None,
             database: Duration::ZERO,
+            retry_after: None,
         }
     }
 
@@ -195,7 +198,7 @@ impl Answer {
             }
             _ => say.to_owned(),
         };
-        Self::new(outcome, error.fault.as_str(), say)
+        Self { retry_after: error.retry_after, ..Self::new(outcome, error.fault.as_str(), say) }
     }
 }
 
@@ -232,6 +235,9 @@ pub struct CallResponse {
     /// One sentence that an agent may speak.
     #[schemars(skip_serializing_if = "Option::is_none")]
     say: Option<String>,
+    /// Milliseconds after which it may go better, where that is known.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
     /// What is wrong with each argument.
     #[schemars(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ArgumentError>>,
@@ -306,6 +312,9 @@ impl Serialize for CallBody<'_> {
         }
         if let Some(say) = &answer.say {
             map.serialize_entry("say", say)?;
+        }
+        if let Some(after) = answer.retry_after {
+            map.serialize_entry("retryAfterMs", &after.as_millis())?;
         }
         if !answer.errors.is_empty() {
             map.serialize_entry("errors", &answer.errors)?;

@@ -72,6 +72,8 @@ pub struct ExecutionConfig {
     pub statement_hash: String,
     pub parameters: Vec<Parameter>,
     pub plan: PlanItem,
+    /// What a write changes beyond its own row, by triggers and foreign keys, as far as the user may see them.
+    pub side_effects: Vec<String>,
 }
 
 impl ExecutionConfig {
@@ -85,6 +87,7 @@ impl ExecutionConfig {
                 uses_index: statement.uses_index.clone(),
                 estimated_rows: statement.estimated_rows,
             },
+            side_effects: statement.side_effects.clone(),
         }
     }
 }

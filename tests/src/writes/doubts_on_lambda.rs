@@ -1,8 +1,8 @@
 //! The same on Lambda: nobody repeats the write, and a function on a schedule finds out what became of it.
 
-use super::cutter::{Break, Cutter, Point};
 use super::doubts::FLIGHTS;
 use crate::aws::Cloud;
+use crate::cutter::{Break, Cutter, How, Point};
 use crate::engines::engine;
 use events::IntegrationKind;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ async fn what_nobody_asks_for_again_is_found_out_on_lambda(kind: IntegrationKind
     };
 
     assert_eq!(call(1, json!({})).await.data()["outcome"], "ok", "it opens the connection");
-    cutter.arm(Break { flight: FLIGHTS, point: Point::Sent, silent: true, part: 50 });
+    cutter.arm(Break { flight: FLIGHTS, point: Point::Sent, how: How::Silent, part: 50 });
     let context = json!({ "callId": "c", "toolCallId": "t", "deadlineMs": 1500 });
     let first = call(2, context.clone()).await;
     assert_eq!(first.data()["outcome"], "in_doubt", "{}", first.body);

@@ -1,7 +1,7 @@
 //! What a database cannot tell, a person says; nothing that was said is asked for again.
 
-use super::cutter::{Break, Point};
 use super::doubts::{Broken, FLIGHTS, Write};
+use crate::cutter::{Break, How, Point};
 use events::IntegrationKind;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Broken {
         let write = self.write();
         let http = self.desk.site.http.with_key(&self.desk.site.http.key);
         self.warm(&http, write.tool, WARM + self.cases()).await;
-        self.cutter.arm(Break { flight: FLIGHTS, point, silent: true, part: 50 });
+        self.cutter.arm(Break { flight: FLIGHTS, point, how: How::Silent, part: 50 });
         let first = self.call(&http, &write).await.data().clone();
         assert_eq!(first["outcome"], "in_doubt", "{first}");
         write

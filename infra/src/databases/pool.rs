@@ -1,6 +1,7 @@
 //! Warm connections to customers' databases, one bounded pool for each connection and credential version.
 
 mod breaker;
+mod seen;
 mod slots;
 
 #[cfg(test)]
@@ -9,6 +10,7 @@ mod tests;
 use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
 use super::{DatabaseError, Rows, Written, afterwards};
+use crate::telemetry::{Measured, tell};
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
@@ -31,6 +33,28 @@ pub struct PoolKey {
 pub struct Pools {
     drivers: Drivers,
     pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
+}
+
+/// Pools, their connections, who waits for one, and databases that nobody dials for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub pools: usize,
+    pub used: usize,
+    pub idle: usize,
+    pub waiting: usize,
+    pub open_breakers: usize,
+}
+
+impl Usage {
+    fn and(self, other: Self) -> Self {
+        Self {
+            pools: self.pools + other.pools,
+            used: self.used + other.used,
+            idle: self.idle + other.idle,
+            waiting: self.waiting + other.waiting,
+            open_breakers: self.open_breakers + other.open_breakers,
+        }
+    }
 }
 
 /// What a pool needs when it has to open a connection and its credentials are not in memory.
@@ -61,12 +85,18 @@ impl Pools {
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
-        let first = checkout.connection().read(statement, binds, deadline).await;
+        let first = seen::statement(
+            key.kind,
+            statement.action,
+            checkout.connection().read(statement, binds, deadline),
+        )
+        .await;
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline).await?;
-        checkout.connection().read(statement, binds, deadline).await
+        seen::statement(key.kind, statement.action, checkout.connection().read(statement, binds, deadline))
+            .await
     }
 
     /// Runs a frozen write; it commits only when it matched exactly one row and `before` agrees.
@@ -83,13 +113,23 @@ impl Pools {
         before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
-        let first = checkout.connection().write(statement, binds, deadline, before).await;
+        let first = seen::statement(
+            key.kind,
+            statement.action,
+            checkout.connection().write(statement, binds, deadline, before),
+        )
+        .await;
         // A lost connection that is not in doubt was lost before COMMIT: nothing happened.
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
-        checkout.connection().write(statement, binds, deadline, before).await
+        seen::statement(
+            key.kind,
+            statement.action,
+            checkout.connection().write(statement, binds, deadline, before),
+        )
+        .await
     }
 
     /// Asks on a connection of its own what became of a transaction whose end nobody saw: one that waits in the pool may
@@ -145,6 +185,13 @@ impl Pools {
         });
     }
 
+    /// How all pools of this kind are used at this moment.
+    pub fn usage(&self, kind: IntegrationKind) -> Usage {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = pools.iter().filter(|(key, _)| key.kind == kind);
+        of_kind.map(|(_, pool)| pool.usage()).fold(Usage::default(), Usage::and)
+    }
+
     fn pool(&self, key: &PoolKey) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return pool.clone();
@@ -162,7 +209,7 @@ impl Pools {
     ) -> Result<Checkout, DatabaseError> {
         let pool = self.pool(key);
         let patience = deadline.min(Instant::now() + limits::POOL_WAIT);
-        let mut checkout = Pool::checkout(&pool, session, patience).await?;
+        let mut checkout = seen::checkout(key.kind, Pool::checkout(&pool, session, patience)).await?;
         if checkout.is_empty() {
             self.reopen(key, source, &mut checkout, session, deadline).await?;
         }
@@ -186,11 +233,13 @@ impl Pools {
             let opened = self.drivers.open(key.kind, &credentials, session).await;
             opened.map_err(|failed| failed.error)
         });
-        let opened = match timeout_at(deadline.into(), opened).await {
-            Ok(opened) => opened,
-            Err(_elapsed) => Err(late()),
-        };
-        checkout.breaker().observe(&opened, Instant::now());
+        let opened = seen::opening(key.kind, async {
+            timeout_at(deadline.into(), opened).await.unwrap_or_else(|_elapsed| Err(late()))
+        });
+        let opened = opened.await;
+        if checkout.breaker().observe(&opened, Instant::now()) {
+            tell(Measured::BreakerOpened { kind: key.kind });
+        }
         checkout.fill(opened?);
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! One pool: places for connections, and the warm ones that wait.
 
+use super::Usage;
 use super::breaker::Breaker;
 use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
@@ -23,6 +24,8 @@ pub(super) struct Pool {
     /// A task looks after idle connections.
     watched: AtomicBool,
     breaker: Breaker,
+    /// Callers in line for a permit.
+    waiting: Arc<()>,
 }
 
 /// The most recently used is last, and taken first: the others grow old and are closed.
@@ -40,6 +43,7 @@ impl Default for Pool {
             closed: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             breaker: Breaker::default(),
+            waiting: Arc::default(),
         }
     }
 }
@@ -53,10 +57,13 @@ impl Pool {
     ) -> Result<Checkout, DatabaseError> {
         let permit = match pool.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_busy) => match timeout_at(patience.into(), pool.permits.clone().acquire_owned()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(busy()),
-            },
+            Err(_busy) => {
+                let _in_line = pool.waiting.clone();
+                match timeout_at(patience.into(), pool.permits.clone().acquire_owned()).await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) | Err(_) => return Err(busy()),
+                }
+            }
         };
         let connection = pool.take(session);
         Ok(Checkout {
@@ -78,6 +85,18 @@ impl Pool {
             }
         }
         None
+    }
+
+    pub(super) fn usage(&self) -> Usage {
+        let used = limits::POOL_SIZE - self.permits.available_permits();
+        let waiting = Arc::strong_count(&self.waiting) - 1;
+        Usage {
+            pools: 1,
+            used,
+            idle: self.idle().len(),
+            waiting,
+            open_breakers: self.breaker.is_open().into(),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {

@@ -1,0 +1,34 @@
+//! Which request is being answered, for log lines and spans of whatever is called meanwhile.
+
+use super::span::{Spans, TraceId};
+use events::RequestId;
+use std::future::Future;
+use std::sync::Arc;
+use tokio::task::futures::TaskLocalFuture;
+
+#[derive(Clone)]
+pub struct Request {
+    pub id: RequestId,
+    /// The caller's, or our own where requests are traced.
+    pub trace: Option<TraceId>,
+    /// None where this one is not sampled.
+    pub spans: Option<Arc<dyn Spans>>,
+}
+
+tokio::task_local! {
+    static CURRENT: Request;
+}
+
+/// Runs this as part of the request. What it spawns is no part of it, unless it is told to be.
+pub fn within<F: Future>(request: Request, work: F) -> TaskLocalFuture<Request, F> {
+    CURRENT.scope(request, work)
+}
+
+/// For a task that goes on with what was asked for.
+pub fn current() -> Option<Request> {
+    of_current(Request::clone)
+}
+
+pub fn of_current<T>(look: impl FnOnce(&Request) -> T) -> Option<T> {
+    CURRENT.try_with(look).ok()
+}

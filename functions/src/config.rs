@@ -1,8 +1,10 @@
 //! Configuration: every environment variable by name, unit, default and reason; read once, checked at once.
 
 mod assistant;
+mod telemetry;
 
 pub use assistant::{AssistantConfig, Provider};
+pub use telemetry::{STANDARD_VARIABLES, TelemetryConfig};
 
 use infra::secret::Secret;
 use ipnet::IpNet;
@@ -175,6 +177,7 @@ pub struct Config {
     pub webhook_give_up: Duration,
     pub assistant: AssistantConfig,
     pub assistant_key: Option<Secret>,
+    pub telemetry: TelemetryConfig,
     pub log: Targets,
 }
 
@@ -230,6 +233,7 @@ impl Config {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
         let assistant = AssistantConfig::from_lookup(&lookup, &mut wrong);
+        let telemetry = TelemetryConfig::from_lookup(&lookup, &mut wrong);
         let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
         // A space would be part of a name.
         let log = log.replace(' ', "").parse::<Targets>().unwrap_or_else(|error| {
@@ -252,6 +256,7 @@ impl Config {
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
             assistant,
             assistant_key: lookup("BINDERY_ASSISTANT_KEY").map(Secret::new),
+            telemetry,
             log,
         })
     }

@@ -14,6 +14,7 @@ pub mod idempotency;
 pub mod key_text;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod log;
 pub mod mcp;
 pub mod openapi;
 pub mod operator;
@@ -31,6 +32,7 @@ pub mod services;
 #[cfg(all(test, feature = "aws"))]
 mod shells;
 pub mod start;
+pub mod telemetry;
 pub mod to_the_end;
 
 pub mod agents;

@@ -5,8 +5,8 @@
 mod request;
 mod span;
 
-pub use request::{Request, current, of_current, within};
-pub use span::{OpenSpan, Span, Spans, TraceId, Value, span};
+pub use request::{Request, current, during, of_current, within};
+pub use span::{OpenSpan, Span, Spans, TraceId, span};
 
 use crate::databases::error::Fault;
 use events::IntegrationKind;

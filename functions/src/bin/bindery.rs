@@ -2,13 +2,15 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events::OrganizationId;
-use functions::config::{Config, VARIABLES};
+use functions::config::{Config, STANDARD_VARIABLES, VARIABLES};
 use functions::history::checkpoint::Checkpoint;
 use functions::history::export::{self, Checked, Known};
 use functions::keys::first::{self, FirstKey};
+use functions::log::OfRequests;
 use functions::server;
 use functions::services::Services;
 use functions::start::embedded::Embedded;
+use functions::telemetry::{Telemetry, serve_metrics};
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use jiff::Timestamp;
@@ -18,6 +20,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use tokio::net::TcpListener;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -43,6 +46,9 @@ enum Command {
         /// Address and port, 0 for any free one; put a TLS proxy in front of anything but loopback
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8480")]
         listen: SocketAddr,
+        /// Address and port for GET /metrics, which asks for no key; without it there is none
+        #[arg(long, value_name = "ADDR")]
+        metrics_listen: Option<SocketAddr>,
     },
     /// API keys
     Keys {
@@ -170,7 +176,7 @@ enum Format {
 
 fn environment_help() -> String {
     let mut help = String::from("Environment:\n");
-    for variable in VARIABLES {
+    for variable in VARIABLES.iter().chain(STANDARD_VARIABLES) {
         let default = if variable.default.is_empty() { "empty" } else { variable.default };
         help.push_str(&format!("  {}\n      {} [default: {default}]\n", variable.name, variable.meaning));
     }
@@ -190,7 +196,7 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
-        Command::Serve { data_dir, listen } => serve(data_dir, listen).await,
+        Command::Serve { data_dir, listen, metrics_listen } => serve(data_dir, listen, metrics_listen).await,
         Command::Keys { command: KeysCommand::Mint { data_dir, name, scopes, organization, expires_at } } => {
             mint(data_dir, name, scopes, organization, expires_at).await
         }
@@ -199,13 +205,19 @@ async fn run(cli: Cli) -> Result<(), String> {
     }
 }
 
-async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
+async fn serve(
+    data_dir: PathBuf,
+    listen: SocketAddr,
+    metrics_listen: Option<SocketAddr>,
+) -> Result<(), String> {
     let configured = |listen: SocketAddr| {
         Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
     };
     let config = configured(listen)?;
-    let lines =
-        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .event_format(OfRequests)
+        .with_max_level(LevelFilter::TRACE)
+        .with_writer(std::io::stderr);
     lines.finish().with(config.log.clone()).init();
     if !config.allow_private_hosts.is_empty() {
         let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
@@ -213,15 +225,36 @@ async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
     }
     let embedded = Embedded::open(&data_dir).await?;
     let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
+    let listener = bind(listen, "--listen").await?;
     // Port 0 is any free one: only now it is known which.
     let listen = listener.local_addr().map_err(|error| error.to_string())?;
-    let services = embedded.services(configured(listen)?).await?;
+    let config = configured(listen)?;
+    let metrics = match metrics_listen {
+        Some(address) => Some(bind(address, "--metrics-listen").await?),
+        None => None,
+    };
+    let telemetry = Telemetry::start(&config, metrics.is_some())?.map(Arc::new);
+    let services = embedded.services(config).await?;
+    if let Some(telemetry) = &telemetry {
+        telemetry.watch(&services, &embedded.store);
+    }
+    let stopping = services.stopping.clone();
+    if let (Some(telemetry), Some(metrics)) = (&telemetry, metrics) {
+        let listen = metrics.local_addr().map_err(|error| error.to_string())?;
+        tracing::info!(%listen, "serving metrics");
+        tokio::spawn(serve_metrics(telemetry.clone(), metrics, stopping.cancelled_owned()));
+    }
     tracing::info!(%listen, "serving");
     server::serve(services, listener, stop()).await;
+    if let Some(telemetry) = telemetry {
+        telemetry.flush().await;
+    }
     Ok(())
+}
+
+async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, String> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| format!("cannot listen on {address}: {error}; choose another with {option}"))
 }
 
 async fn stop() {

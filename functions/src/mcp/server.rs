@@ -9,6 +9,7 @@ use crate::skills::call::published;
 use crate::skills::outcome::answer_schema;
 use domain::limits::TOOLS_FRESH;
 use domain::organization::Live;
+use infra::telemetry::{Request, within};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
@@ -27,6 +28,8 @@ pub struct Server {
     pub context: Arc<Context>,
     /// Of the skill that was called.
     pub measured: Arc<Mutex<Option<Measured>>>,
+    /// The SDK answers in a task of its own.
+    pub request: Option<Request>,
 }
 
 impl ServerHandler for Server {
@@ -65,6 +68,12 @@ impl ServerHandler for Server {
             let call = context::call_request(&self.context, &protocol.meta, request.arguments)?;
             let own = self.context.as_ref().clone();
             published(own, &ENDPOINT, &request.name, &call, started).await
+        };
+        let outcome = async {
+            match self.request.clone() {
+                Some(request) => within(request, outcome).await,
+                None => outcome.await,
+            }
         };
         let reply = outcome.await.map_err(|problem: Problem| result::error(&problem))?;
         *self.measured.lock().expect("not poisoned") = reply.measured;

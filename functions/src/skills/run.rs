@@ -10,7 +10,7 @@ use domain::Organization;
 use domain::skill::Skill;
 use events::SkillId;
 use events::skill::Definition;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Which definition of which skill runs.
 pub struct Run<'a> {
@@ -51,7 +51,7 @@ impl Run<'_> {
             let repeats = Repeats::of(context, self.skill_id, definition, &binds, request)?;
             match repeats.known(&context.services, deadline).await? {
                 Known::New => {}
-                Known::Answered(reply) => return Ok(Some(reply)),
+                Known::Answered(reply) => return Ok(Some(reply.measured("repeated", Duration::ZERO))),
                 Known::Other(answer) => return Ok(Some(body(&answer))),
             }
             // Reads live with what memory knows; a key that was revoked or a skill that was blocked a moment ago does

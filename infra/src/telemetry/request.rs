@@ -24,6 +24,11 @@ pub fn within<F: Future>(request: Request, work: F) -> TaskLocalFuture<Request, 
     CURRENT.scope(request, work)
 }
 
+/// The same for what does not wait.
+pub fn during<T>(request: Request, work: impl FnOnce() -> T) -> T {
+    CURRENT.sync_scope(request, work)
+}
+
 /// For a task that goes on with what was asked for.
 pub fn current() -> Option<Request> {
     of_current(Request::clone)

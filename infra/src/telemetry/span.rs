@@ -13,23 +13,16 @@ impl fmt::Display for TraceId {
     }
 }
 
-/// A word of our own code or a number. Text that was made at run time has no way into a span, so no argument, row or
-/// credential has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Value {
-    Word(&'static str),
-    Number(i64),
-}
-
 /// Spans of one sampled request.
 pub trait Spans: Send + Sync {
     /// Begins a part of the request. `to_outside` when it waits for somebody else's server.
     fn begin(&self, name: &'static str, to_outside: bool) -> Box<dyn OpenSpan>;
 }
 
-/// Ends when it is dropped.
+/// Ends when it is dropped. Its attributes are words of our own code: text that was made at run time has no way into a
+/// span, so no argument, row or credential has.
 pub trait OpenSpan: Send {
-    fn set(&mut self, key: &'static str, value: Value);
+    fn set(&mut self, key: &'static str, word: &'static str);
     /// `kind` is a stable code, such as that of a fault.
     fn fail(&mut self, kind: &'static str);
 }
@@ -49,15 +42,11 @@ impl Span {
         Self(of_current(|request| request.spans.as_ref().map(|spans| spans.begin(name, true))).flatten())
     }
 
-    pub fn with(mut self, key: &'static str, value: Value) -> Self {
-        self.set(key, value);
-        self
-    }
-
-    pub fn set(&mut self, key: &'static str, value: Value) {
+    pub fn with(mut self, key: &'static str, word: &'static str) -> Self {
         if let Some(span) = &mut self.0 {
-            span.set(key, value);
+            span.set(key, word);
         }
+        self
     }
 
     pub fn fail(&mut self, kind: &'static str) {

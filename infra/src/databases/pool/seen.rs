@@ -1,7 +1,7 @@
 //! What a pool does, measured and traced.
 
 use crate::databases::DatabaseError;
-use crate::telemetry::{Measured, Span, Value, operation_name, span, system_name, tell};
+use crate::telemetry::{Measured, Span, operation_name, span, system_name, tell};
 use events::IntegrationKind;
 use events::skill::Action;
 use std::future::Future;
@@ -11,7 +11,7 @@ pub(super) async fn checkout<T>(
     kind: IntegrationKind,
     work: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
-    let mut span = span("checkout").with("db.system.name", system(kind));
+    let mut span = span("checkout").with("db.system.name", system_name(kind));
     let started = Instant::now();
     let done = work.await;
     tell(Measured::Checkout { kind, took: started.elapsed(), got_it: done.is_ok() });
@@ -23,7 +23,7 @@ pub(super) async fn opening<T>(
     kind: IntegrationKind,
     work: impl Future<Output = Result<T, DatabaseError>>,
 ) -> Result<T, DatabaseError> {
-    let mut span = Span::to_outside("connect").with("db.system.name", system(kind));
+    let mut span = Span::to_outside("connect").with("db.system.name", system_name(kind));
     let started = Instant::now();
     let done = work.await;
     let fault = done.as_ref().err().map(|error| error.fault);
@@ -39,8 +39,8 @@ pub(super) async fn statement<T>(
 ) -> Result<T, DatabaseError> {
     let operation = operation_name(action);
     let mut span = Span::to_outside(operation)
-        .with("db.system.name", system(kind))
-        .with("db.operation.name", Value::Word(operation));
+        .with("db.system.name", system_name(kind))
+        .with("db.operation.name", operation);
     let started = Instant::now();
     let done = work.await;
     let fault = done.as_ref().err().map(|error| error.fault);
@@ -53,8 +53,4 @@ fn note<T>(span: &mut Span, done: &Result<T, DatabaseError>) {
     if let Err(error) = done {
         span.fail(error.fault.as_str());
     }
-}
-
-fn system(kind: IntegrationKind) -> Value {
-    Value::Word(system_name(kind))
 }

@@ -71,6 +71,8 @@ mod reviewed;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;

@@ -238,13 +238,17 @@ async fn serve(
     if let Some(telemetry) = &telemetry {
         telemetry.watch(&services, &embedded.store);
     }
-    let stopping = services.stopping.clone();
-    if let (Some(telemetry), Some(metrics)) = (&telemetry, metrics) {
-        let listen = metrics.local_addr().map_err(|error| error.to_string())?;
-        tracing::info!(%listen, "serving metrics");
-        tokio::spawn(serve_metrics(telemetry.clone(), metrics, stopping.cancelled_owned()));
+    let metrics_at = metrics.as_ref().and_then(|metrics| metrics.local_addr().ok());
+    match (&telemetry, metrics) {
+        (Some(telemetry), Some(metrics)) => {
+            let stopping = services.stopping.clone().cancelled_owned();
+            tokio::spawn(serve_metrics(telemetry.clone(), metrics, stopping));
+        }
+        (None, Some(_)) => tracing::warn!("OTEL_SDK_DISABLED is set, so --metrics-listen serves nothing"),
+        (Some(_) | None, None) => {}
     }
-    tracing::info!(%listen, "serving");
+    let metrics = metrics_at.map(tracing::field::display);
+    tracing::info!(%listen, metrics, "serving");
     server::serve(services, listener, stop()).await;
     if let Some(telemetry) = telemetry {
         telemetry.flush().await;

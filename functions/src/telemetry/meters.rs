@@ -6,6 +6,7 @@ use super::spans::Tracing;
 use super::{Answered, Begun, Happened, Listener, Route};
 use crate::endpoint::Endpoint;
 use crate::router::BASE;
+use events::IntegrationKind;
 use http::{HeaderMap, Method};
 use infra::databases::driver::Ending;
 use infra::telemetry::{Appended, Measured, operation_name, system_name};
@@ -59,7 +60,7 @@ impl Meters {
             seconds("bindery.log.append.duration", "Commands, until the log has them or has refused them"),
             seconds("bindery.log.commit.duration", "Transactions of the store, made durable"),
         );
-        Self {
+        let meters = Self {
             tracing,
             requests: Bound::new(move |key| requests.bind(&of_request(key, scheme))),
             in_flight: in_flight.bind(&[KeyValue::new("url.scheme", scheme)]),
@@ -118,7 +119,22 @@ impl Meters {
                     "Requests above the rate of a key or organization",
                 ),
             ),
+        };
+        meters.begin_at_zero();
+        meters
+    }
+
+    /// What has not happened yet is told as nothing, so that the first time it does is seen as a rise.
+    fn begin_at_zero(&self) {
+        for system in IntegrationKind::ALL.map(system_name) {
+            self.timeouts.with(system, |timeouts| timeouts.add(0));
+            self.breakers.with(system, |breakers| breakers.add(0));
         }
+        for whose in ["key", "organization"] {
+            self.refusals.with(whose, |refusals| refusals.add(0));
+        }
+        self.parked.add(0);
+        self.events.add(0);
     }
 }
 

@@ -2,6 +2,7 @@ mod faults;
 mod files;
 mod kill;
 mod replay;
+mod seen;
 
 use super::*;
 use crate::storage::conformance::{Backend, Tamper};

@@ -1,9 +1,11 @@
 //! Configuration: every environment variable by name, unit, default and reason; read once, checked at once.
 
 mod assistant;
+#[cfg(any(test, feature = "embedded"))]
 mod telemetry;
 
 pub use assistant::{AssistantConfig, Provider};
+#[cfg(any(test, feature = "embedded"))]
 pub use telemetry::{STANDARD_VARIABLES, TelemetryConfig};
 
 use infra::secret::Secret;
@@ -177,7 +179,6 @@ pub struct Config {
     pub webhook_give_up: Duration,
     pub assistant: AssistantConfig,
     pub assistant_key: Option<Secret>,
-    pub telemetry: TelemetryConfig,
     pub log: Targets,
 }
 
@@ -233,7 +234,6 @@ impl Config {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
         let assistant = AssistantConfig::from_lookup(&lookup, &mut wrong);
-        let telemetry = TelemetryConfig::from_lookup(&lookup, &mut wrong);
         let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
         // A space would be part of a name.
         let log = log.replace(' ', "").parse::<Targets>().unwrap_or_else(|error| {
@@ -256,7 +256,6 @@ impl Config {
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
             assistant,
             assistant_key: lookup("BINDERY_ASSISTANT_KEY").map(Secret::new),
-            telemetry,
             log,
         })
     }
@@ -264,8 +263,12 @@ impl Config {
     /// # Errors
     /// As [`Config::from_lookup`].
     pub fn from_environment(default_url: &str) -> Result<Self, Vec<String>> {
-        Self::from_lookup(|name| std::env::var(name).ok().filter(|text| !text.is_empty()), default_url)
+        Self::from_lookup(environment, default_url)
     }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

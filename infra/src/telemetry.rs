@@ -5,7 +5,7 @@
 mod request;
 mod span;
 
-pub use request::{Request, current, during, of_current, within};
+pub use request::{Request, carried, current, during, of_current, within};
 pub use span::{OpenSpan, Span, Spans, TraceId, span};
 
 use crate::databases::error::Fault;

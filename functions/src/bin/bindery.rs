@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events::OrganizationId;
-use functions::config::{Config, STANDARD_VARIABLES, VARIABLES};
+use functions::config::{Config, STANDARD_VARIABLES, TelemetryConfig, VARIABLES};
 use functions::history::checkpoint::Checkpoint;
 use functions::history::export::{self, Checked, Known};
 use functions::keys::first::{self, FirstKey};
@@ -213,7 +213,13 @@ async fn serve(
     let configured = |listen: SocketAddr| {
         Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
     };
-    let config = configured(listen)?;
+    let (config, seen_by) = match (configured(listen), TelemetryConfig::from_environment()) {
+        (Ok(config), Ok(seen_by)) => (config, seen_by),
+        (config, seen_by) => {
+            let wrong = [config.err(), seen_by.err().map(|wrong| wrong.join("\n"))];
+            return Err(wrong.into_iter().flatten().collect::<Vec<_>>().join("\n"));
+        }
+    };
     let lines = tracing_subscriber::fmt()
         .event_format(OfRequests)
         .with_max_level(LevelFilter::TRACE)
@@ -233,7 +239,7 @@ async fn serve(
         Some(address) => Some(bind(address, "--metrics-listen").await?),
         None => None,
     };
-    let telemetry = Telemetry::start(&config, metrics.is_some())?.map(Arc::new);
+    let telemetry = Telemetry::start(&seen_by, &config.public_url, metrics.is_some())?.map(Arc::new);
     let services = embedded.services(config).await?;
     if let Some(telemetry) = &telemetry {
         telemetry.watch(&services, &embedded.store);

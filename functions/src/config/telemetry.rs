@@ -106,7 +106,14 @@ pub struct TelemetryConfig {
 }
 
 impl TelemetryConfig {
-    pub(super) fn from_lookup(lookup: impl Fn(&str) -> Option<String>, wrong: &mut Vec<String>) -> Self {
+    /// # Errors
+    /// Every variable that is wrong, one sentence each.
+    pub fn from_environment() -> Result<Self, Vec<String>> {
+        Self::from_lookup(super::environment)
+    }
+
+    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+        let mut wrong = Vec::new();
         let text =
             |name: &str| lookup(name).map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
         let mut is_set = |name: &str| {
@@ -148,13 +155,14 @@ impl TelemetryConfig {
         for name in ["OTEL_METRIC_EXPORT_INTERVAL", "OTEL_BSP_SCHEDULE_DELAY", "OTEL_BSP_MAX_QUEUE_SIZE"] {
             number(name);
         }
-        Self {
+        let config = Self {
             disabled,
             sends_traces: both || traces,
             sends_metrics: both || metrics,
             timeout: timeout.unwrap_or(TELEMETRY_TIMEOUT),
             names_sampler,
-        }
+        };
+        if wrong.is_empty() { Ok(config) } else { Err(wrong) }
     }
 }
 
@@ -163,12 +171,9 @@ mod tests {
     use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<TelemetryConfig, Vec<String>> {
-        let mut wrong = Vec::new();
-        let lookup = |name: &str| {
+        TelemetryConfig::from_lookup(|name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
-        let config = TelemetryConfig::from_lookup(lookup, &mut wrong);
-        if wrong.is_empty() { Ok(config) } else { Err(wrong) }
+        })
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::skills::call::published;
 use crate::skills::outcome::answer_schema;
 use domain::limits::TOOLS_FRESH;
 use domain::organization::Live;
-use infra::telemetry::{Request, within};
+use infra::telemetry::{Request, carried};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
@@ -69,13 +69,9 @@ impl ServerHandler for Server {
             let own = self.context.as_ref().clone();
             published(own, &ENDPOINT, &request.name, &call, started).await
         };
-        let outcome = async {
-            match self.request.clone() {
-                Some(request) => within(request, outcome).await,
-                None => outcome.await,
-            }
-        };
-        let reply = outcome.await.map_err(|problem: Problem| result::error(&problem))?;
+        let reply = carried(self.request.clone(), outcome)
+            .await
+            .map_err(|problem: Problem| result::error(&problem))?;
         *self.measured.lock().expect("not poisoned") = reply.measured;
         result::result(&reply).map(CallToolResponse::from)
     }

@@ -5,7 +5,7 @@ use super::looking::{self, Looked};
 use super::meters::Meters;
 use super::observed;
 use super::spans::Tracing;
-use crate::config::{Config, TelemetryConfig};
+use crate::config::TelemetryConfig;
 use crate::services::Services;
 use domain::limits::{TELEMETRY_FLUSH, TRACED};
 use infra::storage::sqlite::SqliteStore;
@@ -36,19 +36,22 @@ impl Telemetry {
     ///
     /// # Errors
     /// One sentence that says what to do.
-    pub fn start(config: &Config, is_scraped: bool) -> Result<Option<Self>, String> {
-        let wanted = config.telemetry;
+    pub fn start(
+        wanted: &TelemetryConfig,
+        public_url: &str,
+        is_scraped: bool,
+    ) -> Result<Option<Self>, String> {
         if wanted.disabled || !(is_scraped || wanted.sends_traces || wanted.sends_metrics) {
             return Ok(None);
         }
         let registry = Registry::new();
-        let meters = meter_provider(&wanted, &registry)?;
+        let meters = meter_provider(wanted, &registry)?;
         // The SDK counts its own losses with whatever meter is set here.
         opentelemetry::global::set_meter_provider(meters.clone());
         let meter = meters.meter(SCOPE);
-        let traces = wanted.sends_traces.then(|| tracer_provider(&wanted, &meter)).transpose()?;
+        let traces = wanted.sends_traces.then(|| tracer_provider(wanted, &meter)).transpose()?;
         let tracing = traces.as_ref().map(|traces| Tracing(traces.tracer(SCOPE)));
-        let scheme = if config.public_url.starts_with("https:") { "https" } else { "http" };
+        let scheme = if public_url.starts_with("https:") { "https" } else { "http" };
         let listener = Arc::new(Meters::new(&meter, tracing, scheme));
         if !(infra::telemetry::listen(listener.clone()) && super::listen(listener)) {
             return Err("what a process tells goes to one listener, and there is one already".to_owned());

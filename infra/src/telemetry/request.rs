@@ -29,7 +29,15 @@ pub fn during<T>(request: Request, work: impl FnOnce() -> T) -> T {
     CURRENT.sync_scope(request, work)
 }
 
-/// For a task that goes on with what was asked for.
+/// The same in a task of its own, which goes on with what was asked for.
+pub async fn carried<F: Future>(request: Option<Request>, work: F) -> F::Output {
+    match request {
+        Some(request) => within(request, work).await,
+        None => work.await,
+    }
+}
+
+/// To be carried into a task.
 pub fn current() -> Option<Request> {
     of_current(Request::clone)
 }

@@ -1,6 +1,8 @@
 //! What requests tell of themselves, beside what [`infra::telemetry`] has of databases and the log.
 
 #[cfg(any(test, feature = "embedded"))]
+mod attributes;
+#[cfg(any(test, feature = "embedded"))]
 mod bound;
 #[cfg(any(test, feature = "embedded"))]
 mod exporting;

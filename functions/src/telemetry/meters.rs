@@ -1,13 +1,13 @@
 //! Every instrument that something is recorded with. Names and units are those of OpenTelemetry's semantic conventions
 //! where they have one; docs/operations.md explains all of them.
 
+use super::attributes::{failing, method_name, of_request};
 use super::bound::Bound;
 use super::spans::Tracing;
 use super::{Answered, Begun, Happened, Listener, Route};
 use crate::endpoint::Endpoint;
-use crate::router::BASE;
 use events::IntegrationKind;
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 use infra::databases::driver::Ending;
 use infra::telemetry::{Appended, Measured, operation_name, system_name};
 use opentelemetry::KeyValue;
@@ -151,38 +151,6 @@ fn one(name: &'static str, histogram: Histogram<f64>) -> Seconds<&'static str> {
 
 fn counted(name: &'static str, counter: Counter<u64>) -> Count<&'static str> {
     Bound::new(move |value| counter.bind(&[KeyValue::new(name, value)]))
-}
-
-/// `fault` is empty where there was none.
-fn failing(system: &'static str, fault: &'static str) -> Vec<KeyValue> {
-    let mut attributes = vec![KeyValue::new("db.system.name", system)];
-    if !fault.is_empty() {
-        attributes.push(KeyValue::new("error.type", fault));
-    }
-    attributes
-}
-
-fn of_request((route, method, status): (Route, &'static str, u16), scheme: &'static str) -> Vec<KeyValue> {
-    let mut attributes = vec![
-        KeyValue::new("http.request.method", method),
-        KeyValue::new("http.response.status_code", i64::from(status)),
-        KeyValue::new("url.scheme", scheme),
-    ];
-    match route {
-        Route::Api(path) => attributes.push(KeyValue::new("http.route", format!("{BASE}{path}"))),
-        Route::Beside(path) => attributes.push(KeyValue::new("http.route", path)),
-        Route::Nothing => {}
-    }
-    if status >= 500 {
-        attributes.push(KeyValue::new("error.type", status.to_string()));
-    }
-    attributes
-}
-
-/// A client may name any method; those that are none of HTTP's are one.
-pub fn method_name(method: &Method) -> &'static str {
-    const KNOWN: [&str; 9] = ["GET", "POST", "PATCH", "PUT", "DELETE", "HEAD", "OPTIONS", "CONNECT", "TRACE"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 
 impl Listener for Meters {

@@ -1,6 +1,6 @@
 //! Traces: a span for each request, and for what it waits for.
 
-use super::meters::method_name;
+use super::attributes::method_name;
 use super::seen::{Begun, ServerSpan};
 use super::traceparent::{Trace, is_given};
 use crate::endpoint::{Endpoint, Measured};

@@ -7,6 +7,8 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
+pub use seen::Usage;
+
 use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
 use super::{DatabaseError, Rows, Written, afterwards};
@@ -33,28 +35,6 @@ pub struct PoolKey {
 pub struct Pools {
     drivers: Drivers,
     pools: RwLock<HashMap<PoolKey, Arc<Pool>>>,
-}
-
-/// Pools, their connections, who waits for one, and databases that nobody dials for a while.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub pools: usize,
-    pub used: usize,
-    pub idle: usize,
-    pub waiting: usize,
-    pub open_breakers: usize,
-}
-
-impl Usage {
-    fn and(self, other: Self) -> Self {
-        Self {
-            pools: self.pools + other.pools,
-            used: self.used + other.used,
-            idle: self.idle + other.idle,
-            waiting: self.waiting + other.waiting,
-            open_breakers: self.open_breakers + other.open_breakers,
-        }
-    }
 }
 
 /// What a pool needs when it has to open a connection and its credentials are not in memory.
@@ -85,18 +65,16 @@ impl Pools {
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
-        let first = seen::statement(
-            key.kind,
-            statement.action,
-            checkout.connection().read(statement, binds, deadline),
-        )
-        .await;
+        let run = async |checkout: &mut Checkout| {
+            let running = checkout.connection().read(statement, binds, deadline);
+            seen::statement(key.kind, statement.action, running).await
+        };
+        let first = run(&mut checkout).await;
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline).await?;
-        seen::statement(key.kind, statement.action, checkout.connection().read(statement, binds, deadline))
-            .await
+        run(&mut checkout).await
     }
 
     /// Runs a frozen write; it commits only when it matched exactly one row and `before` agrees.
@@ -113,23 +91,17 @@ impl Pools {
         before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
-        let first = seen::statement(
-            key.kind,
-            statement.action,
-            checkout.connection().write(statement, binds, deadline, before),
-        )
-        .await;
+        let run = async |checkout: &mut Checkout| {
+            let running = checkout.connection().write(statement, binds, deadline, before);
+            seen::statement(key.kind, statement.action, running).await
+        };
+        let first = run(&mut checkout).await;
         // A lost connection that is not in doubt was lost before COMMIT: nothing happened.
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
-        seen::statement(
-            key.kind,
-            statement.action,
-            checkout.connection().write(statement, binds, deadline, before),
-        )
-        .await
+        run(&mut checkout).await
     }
 
     /// Asks on a connection of its own what became of a transaction whose end nobody saw: one that waits in the pool may

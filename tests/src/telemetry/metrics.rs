@@ -69,6 +69,7 @@ async fn calls_are_counted_by_what_came_of_them_on_mariadb() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[allow(clippy::disallowed_methods, reason = "to the test's own engine, on loopback")]
 async fn a_database_that_is_away_opens_its_breaker_which_is_counted() {
     let told = Told::start(&[]);
     let port = postgres().port;

@@ -7,6 +7,28 @@ use events::skill::Action;
 use std::future::Future;
 use std::time::Instant;
 
+/// Pools, their connections, who waits for one, and databases that nobody dials for a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub pools: usize,
+    pub used: usize,
+    pub idle: usize,
+    pub waiting: usize,
+    pub open_breakers: usize,
+}
+
+impl Usage {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            pools: self.pools + other.pools,
+            used: self.used + other.used,
+            idle: self.idle + other.idle,
+            waiting: self.waiting + other.waiting,
+            open_breakers: self.open_breakers + other.open_breakers,
+        }
+    }
+}
+
 pub(super) async fn checkout<T>(
     kind: IntegrationKind,
     work: impl Future<Output = Result<T, DatabaseError>>,

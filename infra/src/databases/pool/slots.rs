@@ -1,7 +1,7 @@
 //! One pool: places for connections, and the warm ones that wait.
 
-use super::Usage;
 use super::breaker::Breaker;
+use super::seen::Usage;
 use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
 use crate::databases::{DatabaseError, afterwards};

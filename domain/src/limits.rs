@@ -22,6 +22,8 @@ pub const STATEMENT_TIMEOUT_HARD: Duration = Duration::from_secs(20);
 pub const DOUBT_ASKED_AGAIN: Duration = Duration::from_millis(200);
 /// The longest of these waits: a database that is back is asked long before a minute is over.
 pub const DOUBT_ASKED_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// Writes in doubt that one process asks about side by side.
+pub const DOUBTS_ASKED_AT_ONCE: usize = 8;
 /// How long a statement waits for another's lock. A caller hears silence meanwhile.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -228,3 +230,20 @@ pub const TELEMETRY_ANSWER_BYTES: usize = 64 * 1024;
 pub const TELEMETRY_FLUSH: Duration = Duration::from_secs(5);
 /// How often what has to be looked up for a metric is: as often as Prometheus asks, by default.
 pub const TELEMETRY_LOOK: Duration = Duration::from_secs(15);
+/// How long records of live calls are kept unless the operator says otherwise.
+pub const CALLS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// The longest that an operator may ask for: what is a keyed hash today may be guessed one day.
+pub const CALLS_KEPT_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
+/// Records that wait to be kept, about 10 MB of them: what comes above it is counted and lost, and no call waits.
+pub const CALLS_WAITING: usize = 20_000;
+/// How often those that wait are kept, where anything goes on between requests: a process that is killed loses as much.
+pub const CALLS_KEPT_EVERY: Duration = Duration::from_millis(250);
+/// Records that are kept in one go.
+pub const CALLS_AT_ONCE: usize = 1000;
+/// Records that one request looks at for its page, and that a list's `total` counts at most. Where more are to be
+/// looked at, the page is shorter and has a cursor.
+pub const CALLS_LOOKED_AT: usize = 2000;
+/// Latest calls of an agent that the latencies of its skills are told from.
+pub const LATENCY_CALLS: usize = 5000;
+/// Characters of a platform's ids that a record keeps.
+pub const CALL_ID_CHARS: usize = 200;

@@ -13,6 +13,8 @@ use ipnet::IpNet;
 use std::time::Duration;
 use tracing_subscriber::filter::Targets;
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// One environment variable. `bindery --help` prints this list.
 pub struct Variable {
     pub name: &'static str,
@@ -74,6 +76,11 @@ pub const VARIABLES: &[Variable] = &[
         name: "BINDERY_WEBHOOK_GIVE_UP_MS",
         default: "86400000",
         meaning: "milliseconds of failing after which a webhook's subscription is parked until somebody resumes it",
+    },
+    Variable {
+        name: "BINDERY_CALLS_KEPT_DAYS",
+        default: "90",
+        meaning: "days for which records of live calls are kept",
     },
     Variable {
         name: "BINDERY_ASSISTANT",
@@ -177,6 +184,7 @@ pub struct Config {
     pub webhook_retry_base: Duration,
     pub webhook_timeout: Duration,
     pub webhook_give_up: Duration,
+    pub calls_kept: Duration,
     pub assistant: AssistantConfig,
     pub assistant_key: Option<Secret>,
     pub log: Targets,
@@ -230,6 +238,14 @@ impl Config {
             number("BINDERY_WEBHOOK_TIMEOUT_MS", domain::limits::WEBHOOK_TIMEOUT.as_millis() as u32);
         let webhook_give_up =
             number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
+        let days = |duration: Duration| duration.as_secs() / DAY.as_secs();
+        let calls_kept_days = number("BINDERY_CALLS_KEPT_DAYS", days(domain::limits::CALLS_KEPT) as u32);
+        if u64::from(calls_kept_days) > days(domain::limits::CALLS_KEPT_MAX) {
+            wrong.push(format!(
+                "BINDERY_CALLS_KEPT_DAYS: must be at most {}",
+                days(domain::limits::CALLS_KEPT_MAX)
+            ));
+        }
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
         }
@@ -254,6 +270,7 @@ impl Config {
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
             webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
+            calls_kept: DAY * calls_kept_days,
             assistant,
             assistant_key: lookup("BINDERY_ASSISTANT_KEY").map(Secret::new),
             log,

@@ -162,6 +162,10 @@ pub enum Grant {
     WriteDeliveries,
     /// Put events on the deployment's bus.
     PublishEvents,
+    /// Read records of live calls.
+    ReadCalls,
+    /// Keep records of live calls, and how writes in doubt ended.
+    KeepCalls,
     /// Know what keys are called.
     ReadNames,
     /// Name keys, and erase their names.
@@ -194,6 +198,8 @@ impl Grant {
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
         Grant::PublishEvents,
+        Grant::ReadCalls,
+        Grant::KeepCalls,
         Grant::ReadNames,
         Grant::WriteNames,
         Grant::SignCheckpoints,
@@ -304,7 +310,15 @@ pub struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     pub outcome: &'static str,
+    pub code: Option<&'static str>,
+    pub rows: u32,
     pub database: Duration,
+}
+
+impl Measured {
+    /// Of a write that was done before: its answer is given again, and no database is asked.
+    pub const REPEATED: Measured =
+        Measured { outcome: "repeated", code: None, rows: 0, database: Duration::ZERO };
 }
 
 /// Server-sent events. The next is made when the one before was taken, so a slow client holds nothing up but itself.
@@ -347,8 +361,8 @@ impl Reply {
         self
     }
 
-    pub fn measured(mut self, outcome: &'static str, database: Duration) -> Self {
-        self.measured = Some(Measured { outcome, database });
+    pub fn measured(mut self, measured: Measured) -> Self {
+        self.measured = Some(measured);
         self
     }
 

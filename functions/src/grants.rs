@@ -8,10 +8,11 @@ use crate::integrations::discoveries::Discoveries;
 use crate::problem::Problem;
 use crate::services::{Ports, Services};
 use async_trait::async_trait;
-use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
+use events::{AgentId, CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
 use infra::assistants::{Assistant, AssistantError, Brief};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
+use infra::storage::calls::{CallRecord, CallStore, Path, Resolution, Span};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::directory::{Directory, KeyNames};
 use infra::storage::{
@@ -55,6 +56,7 @@ impl Ports {
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
             deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
             directory: Arc::new(Granted { port: self.directory.clone(), function, grants }),
+            calls: Arc::new(Granted { port: self.calls.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
@@ -394,6 +396,44 @@ impl Directory for Granted<dyn Directory> {
         name: Option<&str>,
     ) -> Result<(), StoreError> {
         self.to(Grant::WriteNames).rename(organization, key, name).await
+    }
+}
+
+#[async_trait]
+impl CallStore for Granted<dyn CallStore> {
+    async fn keep_calls(&self, records: &[CallRecord], kept: Duration) -> Result<(), StoreError> {
+        self.to(Grant::KeepCalls).keep_calls(records, kept).await
+    }
+
+    async fn calls(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        path: Path<'_>,
+        span: Span<'_>,
+        limit: usize,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        self.to(Grant::ReadCalls).calls(organization, agent, path, span, limit).await
+    }
+
+    async fn call(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        id: &str,
+    ) -> Result<Option<CallRecord>, StoreError> {
+        self.to(Grant::ReadCalls).call(organization, agent, id).await
+    }
+
+    async fn resolve_call(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        id: &str,
+        resolution: &Resolution,
+        kept: Duration,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::KeepCalls).resolve_call(organization, agent, id, resolution, kept).await
     }
 }
 

@@ -21,6 +21,8 @@ mod auto;
 #[cfg(all(test, feature = "aws"))]
 mod bus;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod canaries;
 #[cfg(test)]
 mod citext;

@@ -2,5 +2,8 @@
 
 mod cutter;
 mod doubts;
+#[cfg(feature = "aws")]
+mod doubts_on_lambda;
 mod guard;
 mod repeats;
+mod settling;

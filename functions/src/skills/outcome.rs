@@ -1,5 +1,6 @@
 //! What a call came to, in words an agent may speak.
 
+use crate::endpoint::Measured;
 use crate::problem::Problem;
 use domain::FieldError;
 use domain::statement::row_schema;
@@ -27,6 +28,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: &'static [Outcome] = &[
+        Outcome::Ok,
+        Outcome::NotFound,
+        Outcome::InvalidArguments,
+        Outcome::Refused,
+        Outcome::Timeout,
+        Outcome::Unavailable,
+        Outcome::InDoubt,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
@@ -117,6 +128,11 @@ impl Answer {
             rows: written.rows.clone(),
             ..answer
         }
+    }
+
+    pub fn measured(&self) -> Measured {
+        let rows = u32::try_from(self.rows.rows.len()).unwrap_or(u32::MAX);
+        Measured { outcome: self.outcome.as_str(), code: self.code, rows, database: self.database }
     }
 
     /// Our own store or key service failed and nothing was done: that is no outcome of the call.

@@ -4,7 +4,7 @@
 //! caller who interrupts makes the model repeat the call under a new tool-call id. The record is durable before
 //! the statement is sent.
 
-use super::doubts::{Doubt, Found, Record};
+use super::doubts::{CallName, Doubt, Found, Record};
 use super::execute::{CallRequest, given};
 use super::outcome::{Answer, Outcome};
 use crate::clock;
@@ -83,6 +83,10 @@ impl Repeats {
         Ok(repeats)
     }
 
+    pub fn slots(&self) -> &[AnswerSlot] {
+        &self.slots
+    }
+
     /// Whether there is anything to recognize this write by.
     pub fn is_repeatable(&self) -> bool {
         !self.slots.is_empty()
@@ -152,6 +156,7 @@ impl Repeats {
         &self,
         services: &Arc<Services>,
         kind: IntegrationKind,
+        call: Option<CallName>,
         deadline: Instant,
         run: impl AsyncFnOnce(Option<&Record<'_>>) -> Answer,
         body: &(dyn Fn(&Answer) -> Reply + Sync),
@@ -187,7 +192,7 @@ impl Repeats {
                 },
             };
         }
-        let record = Record::new(services, kind, &self.slots, self.voided.as_ref(), body);
+        let record = Record::new(services, kind, &self.slots, self.voided.as_ref(), call, body);
         let ran = AssertUnwindSafe(run(Some(&record))).catch_unwind().await;
         let evidence = record.evidence();
         let answer = match (ran, &evidence) {

@@ -4,13 +4,15 @@ use super::doubts::Record;
 use super::execute::{CallRequest, bind, judge};
 use super::outcome::{Answer, CallBody};
 use super::repeats::{Known, Repeats};
-use crate::endpoint::{Context, Reply};
+use crate::calls::recording::Recording;
+use crate::endpoint::{Context, Measured, Reply};
 use crate::problem::Problem;
 use domain::Organization;
 use domain::skill::Skill;
 use events::SkillId;
 use events::skill::Definition;
-use std::time::{Duration, Instant};
+use infra::storage::calls::Protocol;
+use std::time::Instant;
 
 /// Which definition of which skill runs.
 pub struct Run<'a> {
@@ -19,6 +21,8 @@ pub struct Run<'a> {
     pub definition: &'a Definition,
     /// The agent's version that serves it; none for a draft.
     pub version: Option<u32>,
+    /// How the call came; none for a trial, of which no record is kept.
+    pub live: Option<Protocol>,
 }
 
 impl Run<'_> {
@@ -35,23 +39,50 @@ impl Run<'_> {
         request: &CallRequest,
         started: Instant,
     ) -> Result<Option<Reply>, Problem> {
+        let mut recording = self.live.map(|protocol| Recording::begin(self, protocol, context, request));
+        let answered = self.unrecorded(context, state, request, started, &mut recording).await.transpose();
+        if let (Some(recording), Some(answered)) = (recording, &answered) {
+            recording.end(&context.services, answered, started);
+        }
+        // An answer that was kept was measured when it was made.
+        let repeated = |reply: Reply| match reply.measured {
+            Some(_) => reply,
+            None => reply.measured(Measured::REPEATED),
+        };
+        answered.transpose().map(|reply| reply.map(repeated))
+    }
+
+    async fn unrecorded(
+        &self,
+        context: &Context,
+        state: &Organization,
+        request: &CallRequest,
+        started: Instant,
+        recording: &mut Option<Recording>,
+    ) -> Result<Option<Reply>, Problem> {
         let definition = self.definition;
         let body = |answer: &Answer| {
             let columns = &definition.statement.columns;
             Reply::ok(&CallBody { answer, columns, version: self.version, total: started.elapsed() })
-                .measured(answer.outcome.as_str(), answer.database)
+                .measured(answer.measured())
         };
         let binds = match bind(definition, request) {
             Ok(binds) => binds,
             Err(answer) => return Ok(Some(body(&answer))),
         };
+        if let Some(recording) = recording {
+            recording.bound(&context.services, definition, &binds);
+        }
         let deadline = request.context.deadline(started);
         let is_write = definition.statement.action.is_write();
         let repeats = if is_write {
             let repeats = Repeats::of(context, self.skill_id, definition, &binds, request)?;
+            if let Some(recording) = recording {
+                recording.slots(repeats.slots());
+            }
             match repeats.known(&context.services, deadline).await? {
                 Known::New => {}
-                Known::Answered(reply) => return Ok(Some(reply.measured("repeated", Duration::ZERO))),
+                Known::Answered(reply) => return Ok(Some(reply)),
                 Known::Other(answer) => return Ok(Some(body(&answer))),
             }
             // Reads live with what memory knows; a key that was revoked or a skill that was blocked a moment ago does
@@ -81,7 +112,8 @@ impl Run<'_> {
         let reply = match repeats {
             // Boxed, so that a read is not moved with room for a write.
             Some(repeats) if repeats.is_repeatable() => {
-                Box::pin(repeats.once(services, definition.kind, deadline, run, &body)).await
+                let call = recording.as_ref().map(Recording::name);
+                Box::pin(repeats.once(services, definition.kind, call, deadline, run, &body)).await
             }
             Some(_) | None => {
                 let answer = run(None).await;

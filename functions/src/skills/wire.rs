@@ -1,5 +1,6 @@
 //! Skills as clients see them.
 
+use crate::calls::latency::Latency;
 use domain::limits::{DESCRIPTION_CHARS, NAME_CHARS};
 use domain::skill::Skill;
 use domain::statement::{self, allowed_fields, parameters_schema, required_params};
@@ -44,6 +45,9 @@ pub struct SkillItem {
     pub allowed_fields: Vec<String>,
     pub execution_config: ExecutionConfig,
     pub expected_latency_ms: Option<u32>,
+    /// How long its live calls took; absent before the first one, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
     #[schemars(with = "String")]
     pub created_at: Timestamp,
     #[schemars(with = "String")]
@@ -117,6 +121,7 @@ impl SkillItem {
             allowed_fields: allowed_fields(statement),
             execution_config: ExecutionConfig::of(definition),
             expected_latency_ms: definition.expected_latency_ms,
+            latency: None,
             created_at: skill.created_at,
             updated_at: skill.updated_at,
         }

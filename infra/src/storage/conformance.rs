@@ -2,6 +2,7 @@
 
 pub mod appending;
 pub mod beside;
+pub mod calls;
 pub mod conflicts;
 pub mod deliveries;
 pub mod directory;
@@ -10,6 +11,7 @@ pub mod past;
 pub mod reading;
 pub mod verifying;
 
+use super::calls::CallStore;
 use super::deliveries::DeliveryStore;
 use super::directory::Directory;
 use super::{
@@ -69,6 +71,12 @@ pub enum Tamper {
     Foreign(OrganizationId, Seq),
 }
 
+/// One place for records of calls, empty at first.
+#[async_trait]
+pub trait CallBackend: Send + Sync {
+    async fn open_calls(&self) -> Arc<dyn CallStore>;
+}
+
 /// Makes a test of every function of the suite; `$backend` is an expression that makes a backend.
 #[macro_export]
 macro_rules! storage_conformance {
@@ -112,6 +120,16 @@ macro_rules! storage_conformance {
         $crate::storage_conformance!(@each $backend; directory:
             a_name_is_given_changed_and_erased
             names_belong_to_one_organization
+        );
+    };
+    (calls: $backend:expr) => {
+        $crate::storage_conformance!(@each $backend; calls:
+            calls_are_read_newest_first_and_page_by_page
+            each_way_leads_to_its_own_calls
+            a_call_is_found_by_its_id_and_only_where_it_belongs
+            a_batch_that_is_kept_again_is_there_once
+            how_a_doubt_ended_stands_beside_its_call_whichever_came_first
+            a_thousand_calls_are_kept_in_one_go
         );
     };
     (log: $backend:expr) => {

@@ -3,8 +3,10 @@
 mod answers;
 mod append;
 mod artefacts;
+mod batch;
 #[cfg(test)]
 mod beside_tests;
+mod calls;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
 mod credentials;

@@ -3,6 +3,7 @@
 mod answers;
 mod append;
 mod artefacts;
+mod calls;
 mod credentials;
 mod deliveries;
 mod directory;
@@ -16,6 +17,7 @@ mod warm;
 mod watch;
 mod writer;
 
+pub use calls::SqliteCalls;
 pub use lock::{LockError, ServingLock};
 
 use super::documents::Compared;

@@ -15,15 +15,15 @@ use std::time::{Duration, Instant};
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The statement, and its COMMIT.
-const FLIGHTS: usize = 2;
+pub const FLIGHTS: usize = 2;
 
 fn seeds() -> usize {
     if std::env::var_os("BINDERY_PROVE").is_some() { 100 } else { 2 }
 }
 
-struct Broken {
-    desk: Desk,
-    cutter: Arc<Cutter>,
+pub struct Broken {
+    pub desk: Desk,
+    pub cutter: Arc<Cutter>,
     kind: IntegrationKind,
     cases: usize,
     /// How often the first answer was that nobody knows.
@@ -33,14 +33,14 @@ struct Broken {
 }
 
 /// One write: what to call, with what, and how often it has happened, as SQL.
-struct Write {
-    tool: &'static str,
-    body: Value,
+pub struct Write {
+    pub tool: &'static str,
+    pub body: Value,
     effects: String,
 }
 
 impl Broken {
-    async fn open(kind: IntegrationKind) -> Self {
+    pub async fn open(kind: IntegrationKind) -> Self {
         let cutter = Cutter::before(crate::engines::engine(kind).port).await;
         let rows = seeds() * POINTS.len() * FLIGHTS * 2;
         let rows: Vec<_> = (0..=rows).map(|id| format!("({id}, 'free', 0)")).collect();
@@ -82,8 +82,12 @@ impl Broken {
         Self { desk, cutter, kind, cases: 0, doubts: 0, left: 0 }
     }
 
+    pub fn cases(&self) -> usize {
+        self.cases
+    }
+
     /// The next write, each kind in its turn.
-    fn write(&mut self) -> Write {
+    pub fn write(&mut self) -> Write {
         self.cases += 1;
         let case = self.cases;
         let name = format!("Gast {case}");
@@ -108,13 +112,13 @@ impl Broken {
         Write { tool, body: json!({ "arguments": arguments, "context": context }), effects }
     }
 
-    async fn call(&self, http: &Http, write: &Write) -> Answer {
+    pub async fn call(&self, http: &Http, write: &Write) -> Answer {
         let path = format!("/agents/{}/skills/{}/call", self.desk.agent, write.tool);
         http.send("POST", &path, Some(&write.body), &[]).await
     }
 
     /// Opens the connection that the next write uses, and prepares on it what that runs.
-    async fn warm(&self, http: &Http, tool: &str, number: usize) {
+    pub async fn warm(&self, http: &Http, tool: &str, number: usize) {
         let name = format!("warm {number}");
         let arguments = match tool {
             "note" => json!({ "id": 0, "note": name }),
@@ -126,7 +130,7 @@ impl Broken {
         assert_eq!(answer.data()["outcome"], "ok", "{tool}: {}", answer.body);
     }
 
-    async fn effects(&self, write: &Write) -> usize {
+    pub async fn effects(&self, write: &Write) -> usize {
         let since = Instant::now();
         while self.desk.open_transactions() > 0 {
             assert!(since.elapsed() < KNOWN_WITHIN, "a transaction was left open");

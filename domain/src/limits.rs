@@ -237,6 +237,17 @@ pub const PAST_BYTES_AN_EVENT: u64 = 4096;
 pub const EVENT_BYTES: u64 = 1024;
 /// Bytes of the states of the past that a process remembers, as JSON. They save it the reading of what is kept.
 pub const PAST_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
+/// Of requests whose caller does not decide it, the part that is traced: one in a hundred shows where time goes, and
+/// costs each request a hundredth of a trace.
+pub const TRACED: f64 = 0.01;
+/// One attempt to send traces or metrics, where the environment does not say: as the specification of OTLP has it.
+pub const TELEMETRY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a collector's answer that are read.
+pub const TELEMETRY_ANSWER_BYTES: usize = 64 * 1024;
+/// How long a server that ends waits for the last of its traces and metrics to be sent.
+pub const TELEMETRY_FLUSH: Duration = Duration::from_secs(5);
+/// How often what has to be looked up for a metric is: as often as Prometheus asks, by default.
+pub const TELEMETRY_LOOK: Duration = Duration::from_secs(15);
 /// How long records of live calls are kept unless the operator says otherwise.
 pub const CALLS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The longest that an operator may ask for: what is a keyed hash today may be guessed one day.

@@ -1,8 +1,12 @@
 //! Configuration: every environment variable by name, unit, default and reason; read once, checked at once.
 
 mod assistant;
+#[cfg(any(test, feature = "embedded"))]
+mod telemetry;
 
 pub use assistant::{AssistantConfig, Provider};
+#[cfg(any(test, feature = "embedded"))]
+pub use telemetry::{STANDARD_VARIABLES, TelemetryConfig};
 
 use infra::secret::Secret;
 use ipnet::IpNet;
@@ -299,8 +303,12 @@ impl Config {
     /// # Errors
     /// As [`Config::from_lookup`].
     pub fn from_environment(default_url: &str) -> Result<Self, Vec<String>> {
-        Self::from_lookup(|name| std::env::var(name).ok().filter(|text| !text.is_empty()), default_url)
+        Self::from_lookup(environment, default_url)
     }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod key_text;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod log;
 pub mod mcp;
 pub mod openapi;
 pub mod operator;
@@ -32,6 +33,7 @@ pub mod services;
 #[cfg(all(test, feature = "aws"))]
 mod shells;
 pub mod start;
+pub mod telemetry;
 pub mod to_the_end;
 
 pub mod agents;

@@ -1,6 +1,7 @@
 //! Rates of one key and of one organization.
 
 use crate::problem::{Code, Problem};
+use crate::telemetry::{Happened, tell};
 use events::{KeyId, OrganizationId};
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::StateInformationMiddleware;
@@ -53,7 +54,8 @@ fn limiter<K: Hash + Eq + Clone>(per_second: u32) -> Limiter<K> {
     RateLimiter::dashmap(quota).with_middleware()
 }
 
-fn refused(whose: &str, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Problem {
+fn refused(whose: &'static str, until: &NotUntil<<DefaultClock as Clock>::Instant>) -> Problem {
+    tell(Happened::RateRefused { whose });
     let seconds = until.wait_time_from(DefaultClock::default().now()).as_secs() + 1;
     Problem::new(Code::RateLimited, format!("the {whose} is above its rate; wait {seconds} s"))
         .with_header(header::RETRY_AFTER, HeaderValue::from(seconds))

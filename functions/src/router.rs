@@ -1,10 +1,11 @@
 //! From a request to an endpoint and back. The same on every host: the local server mounts all endpoints, a
 //! function one.
 
-use crate::endpoint::{Context, Endpoint, Repeat, Reply};
+use crate::endpoint::{Context, Endpoint, Measured, Repeat, Reply};
 use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
+use crate::telemetry::{Answered, Route, Seen, Trace, answered_beside};
 use crate::to_the_end::{Panicked, ToTheEnd};
 use crate::{endpoints, idempotency, openapi};
 use axum::Router;
@@ -20,13 +21,13 @@ use events::{OrganizationId, RequestId, Seq};
 use http::{
     Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header, request,
 };
+use infra::telemetry::{during, span, within};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 pub const BASE: &str = "/api/v1";
 static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// How long a request waits for the position it asked for.
 const POSITION_WAIT: Duration = Duration::from_secs(2);
 /// Between the first two looks at the log, and doubled from there on.
@@ -58,7 +59,7 @@ pub fn router_of(
     for (path, methods) in by_path {
         let services = services.clone();
         let known = methods.fallback(move |request: Request<Body>| async move {
-            beside(&services, &request, Err(not_served(path, request.method())))
+            beside(&services, &request, Route::Api(path), Err(not_served(path, request.method())))
         });
         router = router.route(&format!("{BASE}{path}"), known);
     }
@@ -74,7 +75,7 @@ pub fn router_of(
                 let ready = health.log.head(&OrganizationId::from("default")).await;
                 let reply =
                     ready.map(|_| Reply::ok(&serde_json::json!({ "status": "ok" }))).map_err(Problem::from);
-                beside(&health, &request, reply)
+                beside(&health, &request, Route::Beside("/healthz"), reply)
             }),
         )
         .route(
@@ -93,19 +94,19 @@ pub fn router_of(
                     frames: None,
                     measured: None,
                 };
-                beside(&document, &request, Ok(reply))
+                beside(&document, &request, Route::Beside("/openapi.json"), Ok(reply))
             }),
         )
         .route(
             "/errors/{code}",
             get(move |request: Request<Body>| async move {
                 let code = request.uri().path().trim_start_matches("/errors/").to_owned();
-                beside(&errors, &request, explain(&code))
+                beside(&errors, &request, Route::Beside("/errors/{code}"), explain(&code))
             }),
         )
         .fallback(move |request: Request<Body>| async move {
             let problem = Problem::new(Code::NotFound, "there is nothing at this address; see /openapi.json");
-            beside(&fallback, &request, Err(problem))
+            beside(&fallback, &request, Route::Nothing, Err(problem))
         })
 }
 
@@ -147,16 +148,24 @@ fn explain(code: &str) -> Result<Reply, Problem> {
 }
 
 /// An answer outside the API proper: no key, no body.
-fn beside(services: &Services, request: &Request<Body>, outcome: Result<Reply, Problem>) -> Response {
-    match outcome {
+fn beside(
+    services: &Services,
+    request: &Request<Body>,
+    route: Route,
+    outcome: Result<Reply, Problem>,
+) -> Response {
+    let started = Instant::now();
+    let response = match outcome {
         Ok(reply) => {
             let mut response = reply.into_response();
-            let request_id = request_id(request.headers());
-            mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
+            mark_beside(response.headers_mut(), request.headers(), &request_id(request.headers()));
             response
         }
         Err(problem) => refuse(&services.config.public_url, request, problem),
-    }
+    };
+    let (method, status, took) = (request.method(), response.status(), started.elapsed());
+    answered_beside(&Answered { route, method, status, took, call: None });
+    response
 }
 
 /// A refusal for which nothing of a request but its head is looked at. `configured` is the public address for those
@@ -165,21 +174,23 @@ pub fn refuse(configured: &str, request: &Request<Body>, problem: Problem) -> Re
     let request_id = request_id(request.headers());
     let url = request.extensions().get::<PublicUrl>().map_or(configured, |url| &url.0);
     let mut response = problem.into_response(url, request.uri().path(), request_id.as_str());
-    mark(response.headers_mut(), &request_id, request.headers().get(&TRACEPARENT));
+    mark_beside(response.headers_mut(), request.headers(), &request_id);
     response
 }
 
 async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: Request<Body>) -> Response {
-    let started = Instant::now();
     let (parts, body) = request.into_parts();
-    let request_id = request_id(&parts.headers);
-    let (uri, traceparent) = (parts.uri.clone(), parts.headers.get(&TRACEPARENT).cloned());
+    let seen = Seen::begin(endpoint, &parts.headers, request_id(&parts.headers));
+    let request_id = &seen.request().id;
+    let uri = parts.uri.clone();
     let url = public_url(&services, &parts.extensions).to_owned();
     let tracker = services.tasks.clone();
-    let work = serve(services, endpoint, parts, body, request_id.clone());
+    let work = within(seen.request().clone(), serve(services, endpoint, parts, body, request_id.clone()));
     let served = ToTheEnd::new(work, tracker).await;
     let (extra, outcome) = served.unwrap_or_else(|Panicked| {
-        tracing::error!(%request_id, endpoint = endpoint.name, "request lost by a panic");
+        during(seen.request().clone(), || {
+            tracing::error!(endpoint = endpoint.name, "request lost by a panic");
+        });
         (Vec::new(), Err(Problem::internal()))
     });
     let mut response = match outcome {
@@ -187,19 +198,22 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
         Err(problem) => problem.into_response(&url, uri.path(), request_id.as_str()),
     };
     response.headers_mut().extend(extra.into_iter().map(|(name, value)| (Some(name), value)));
-    mark(response.headers_mut(), &request_id, traceparent.as_ref());
-    log(endpoint, response.status(), &request_id, started.elapsed());
+    mark(response.headers_mut(), request_id);
+    seen.mark(response.headers_mut());
+    let (status, took) = (response.status(), seen.started().elapsed());
+    let measured = response.extensions().get::<Measured>().copied();
+    seen.answered(status, measured, || log(endpoint, status, took));
     response
 }
 
-fn log(endpoint: &Endpoint, status: StatusCode, request_id: &RequestId, took: Duration) {
+fn log(endpoint: &Endpoint, status: StatusCode, took: Duration) {
     let (name, status_code, ms) = (endpoint.name, status.as_u16(), took.as_secs_f64() * 1000.0);
     if status.is_server_error() {
-        tracing::error!(endpoint = name, status = status_code, %request_id, ms, "failed");
+        tracing::error!(endpoint = name, status = status_code, ms, "failed");
     } else if endpoint.method == Method::GET || endpoint.repeat == Repeat::Own {
-        tracing::debug!(endpoint = name, status = status_code, %request_id, ms, "answered");
+        tracing::debug!(endpoint = name, status = status_code, ms, "answered");
     } else {
-        tracing::info!(endpoint = name, status = status_code, %request_id, ms, "answered");
+        tracing::info!(endpoint = name, status = status_code, ms, "answered");
     }
 }
 
@@ -212,10 +226,15 @@ async fn serve(
     body: Body,
     request_id: RequestId,
 ) -> Served {
+    let mut span = span("authenticate");
     let caller = match services.authenticate(&parts.headers, endpoint).await {
         Ok(caller) => caller,
-        Err(problem) => return (Vec::new(), Err(problem)),
+        Err(problem) => {
+            span.fail(problem.code.as_str());
+            return (Vec::new(), Err(problem));
+        }
     };
+    drop(span);
     let rates = match services.rates.check(&caller.organization, &caller.key_id) {
         Ok(headers) => Vec::from(headers),
         Err(problem) => return (Vec::new(), Err(problem)),
@@ -327,34 +346,15 @@ fn request_id(headers: &HeaderMap) -> RequestId {
     given.filter(harmless).map(RequestId::from).unwrap_or_else(random::request_id)
 }
 
-fn mark(answer: &mut HeaderMap, request_id: &RequestId, traceparent: Option<&HeaderValue>) {
+fn mark_beside(answer: &mut HeaderMap, request: &HeaderMap, request_id: &RequestId) {
+    mark(answer, request_id);
+    if let Some(trace) = Trace::given(request, request_id) {
+        trace.write(answer);
+    }
+}
+
+fn mark(answer: &mut HeaderMap, request_id: &RequestId) {
     if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
         answer.insert(REQUEST_ID.clone(), value);
     }
-    let trace = traceparent.and_then(|value| value.to_str().ok()).and_then(trace_id);
-    if let Some((trace, flags)) = trace {
-        let span = hex::encode(span_id(request_id));
-        if let Ok(value) = HeaderValue::from_str(&format!("00-{trace}-{span}-{flags}")) {
-            answer.insert(TRACEPARENT.clone(), value);
-        }
-    }
-}
-
-/// Trace id and flags of a W3C `traceparent`, when it is one.
-fn trace_id(traceparent: &str) -> Option<(&str, &str)> {
-    let mut parts = traceparent.split('-');
-    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let valid = hex(version, 2) && version != "ff" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2);
-    (valid && !zero(trace) && !zero(parent)).then_some((trace, flags))
-}
-
-/// A span id that is as unique as the request id it is made of.
-fn span_id(request_id: &RequestId) -> [u8; 8] {
-    use sha2::{Digest, Sha256};
-    let digest = Sha256::digest(request_id.as_str().as_bytes());
-    std::array::from_fn(|at| digest[at])
 }

@@ -23,14 +23,29 @@ pub async fn serve(services: Arc<Services>, listener: TcpListener, stop: impl Fu
 }
 
 /// The same with a router that was made otherwise.
-///
-/// Not axum's own loop: it has no time limit for a request's headers.
 pub async fn serve_app(
     app: Router,
     services: Arc<Services>,
     listener: TcpListener,
     stop: impl Future<Output = ()>,
 ) {
+    let connections = accept(app, listener, stop).await;
+    services.stopping.cancel();
+    services.tasks.close();
+    let drained = async {
+        connections.shutdown().await;
+        services.tasks.wait().await;
+        services.records.flush().await;
+    };
+    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
+        tracing::warn!("some requests did not finish in time");
+    }
+}
+
+/// Takes connections until `stop` is done. Gives those that are still open.
+///
+/// Not axum's own loop: it has no time limit for a request's headers.
+pub async fn accept(app: Router, listener: TcpListener, stop: impl Future<Output = ()>) -> GracefulShutdown {
     let app = TowerToHyperService::new(app);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(RECEIVE_TIMEOUT);
@@ -55,17 +70,7 @@ pub async fn serve_app(
             let _ = connection.await;
         });
     }
-    drop(listener);
-    services.stopping.cancel();
-    services.tasks.close();
-    let drained = async {
-        connections.shutdown().await;
-        services.tasks.wait().await;
-        services.records.flush().await;
-    };
-    if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
-        tracing::warn!("some requests did not finish in time");
-    }
+    connections
 }
 
 /// A live call's answer is one small write: without this it may wait for the client's acknowledgement.

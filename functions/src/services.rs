@@ -133,6 +133,12 @@ impl<K: Eq + Hash> Keyed<K> {
         self.of(key).try_acquire_owned().ok()
     }
 
+    /// By all keys together.
+    pub fn taken(&self) -> usize {
+        let semaphores = self.semaphores.lock().expect("not poisoned");
+        semaphores.values().map(|semaphore| self.permits - semaphore.available_permits()).sum()
+    }
+
     fn of(&self, key: K) -> Arc<Semaphore> {
         let mut semaphores = self.semaphores.lock().expect("not poisoned");
         semaphores.entry(key).or_insert_with(|| Arc::new(Semaphore::new(self.permits))).clone()

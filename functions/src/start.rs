@@ -6,3 +6,5 @@ mod assistants;
 pub mod aws;
 #[cfg(any(test, feature = "embedded"))]
 pub mod embedded;
+#[cfg(any(test, feature = "embedded"))]
+pub mod serve;

@@ -19,3 +19,4 @@ pub mod secret;
 pub mod service_keys;
 pub mod signing;
 pub mod storage;
+pub mod telemetry;

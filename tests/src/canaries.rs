@@ -6,6 +6,7 @@ mod lambda;
 mod log;
 mod needles;
 mod scenario;
+mod telemetry;
 
 use crate::engines::engine;
 use crate::site::Site;

@@ -80,6 +80,8 @@ mod reviewed;
 #[cfg(test)]
 mod streaming;
 #[cfg(test)]
+mod telemetry;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod tls_matrix;

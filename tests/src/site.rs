@@ -141,28 +141,17 @@ impl Site {
 
     /// The same with these credentials.
     pub async fn connect_as(&self, http: &Http, engine: &Engine, owner: &Credentials) {
-        let credentials = json!({ "credentials": {
-            "host": owner.host, "port": owner.port, "database": owner.database, "user": owner.user,
-            "password": owner.password.expose(), "sslmode": "verify-full", "ca_pem": owner.ca_pem,
-        }});
-        http.post(&format!("/integrations/{}/connect", engine.kind), credentials).await.data();
-        http.post(&format!("/integrations/{}/discover", engine.kind), json!({})).await.data();
+        connect(http, engine, owner).await;
     }
 
     /// A new agent's id.
     pub async fn agent(&self, http: &Http) -> String {
-        let created = http.post("/agents", json!({ "name": "Front desk" })).await;
-        created.data()["id"].as_str().expect("an id").to_owned()
+        agent(http).await
     }
 
     /// Binds, enables and returns the skill.
     pub async fn bind(&self, http: &Http, agent: &str, engine: &Engine, binding: Value) -> Value {
-        let path = format!("/agents/{agent}/integrations/{}/bindings", engine.kind);
-        let skill = http.post(&path, binding).await.data().clone();
-        let path = format!("/agents/{agent}/skills/{}", skill["id"].as_str().expect("an id"));
-        let review =
-            json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
-        http.patch(&path, review).await.data().clone()
+        bind(http, agent, engine, binding).await
     }
 }
 
@@ -170,6 +159,30 @@ impl Drop for Site {
     fn drop(&mut self) {
         self.stop.take().map(|stop| stop.send(()));
     }
+}
+
+/// Connects and discovers, at whatever server the client asks.
+pub async fn connect(http: &Http, engine: &Engine, owner: &Credentials) {
+    let credentials = json!({ "credentials": {
+        "host": owner.host, "port": owner.port, "database": owner.database, "user": owner.user,
+        "password": owner.password.expose(), "sslmode": "verify-full", "ca_pem": owner.ca_pem,
+    }});
+    http.post(&format!("/integrations/{}/connect", engine.kind), credentials).await.data();
+    http.post(&format!("/integrations/{}/discover", engine.kind), json!({})).await.data();
+}
+
+pub async fn agent(http: &Http) -> String {
+    let created = http.post("/agents", json!({ "name": "Front desk" })).await;
+    created.data()["id"].as_str().expect("an id").to_owned()
+}
+
+pub async fn bind(http: &Http, agent: &str, engine: &Engine, binding: Value) -> Value {
+    let path = format!("/agents/{agent}/integrations/{}/bindings", engine.kind);
+    let skill = http.post(&path, binding).await.data().clone();
+    let path = format!("/agents/{agent}/skills/{}", skill["id"].as_str().expect("an id"));
+    let review =
+        json!({ "isEnabled": true, "requiresConfirmation": false, "requiresVerifiedIdentity": false });
+    http.patch(&path, review).await.data().clone()
 }
 
 pub fn all_scopes() -> Vec<&'static str> {

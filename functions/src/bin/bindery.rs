@@ -2,13 +2,13 @@
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use events::OrganizationId;
-use functions::config::{Config, VARIABLES};
+use functions::config::{Config, STANDARD_VARIABLES, VARIABLES};
 use functions::history::checkpoint::Checkpoint;
 use functions::history::export::{self, Checked, Known};
 use functions::keys::first::{self, FirstKey};
-use functions::server;
 use functions::services::Services;
 use functions::start::embedded::Embedded;
+use functions::start::serve::serve;
 use infra::storage::EventLog;
 use infra::storage::sqlite::SqliteStore;
 use jiff::Timestamp;
@@ -18,9 +18,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
@@ -43,6 +40,9 @@ enum Command {
         /// Address and port, 0 for any free one; put a TLS proxy in front of anything but loopback
         #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8480")]
         listen: SocketAddr,
+        /// Address and port for GET /metrics, which asks for no key; without it there is none
+        #[arg(long, value_name = "ADDR")]
+        metrics_listen: Option<SocketAddr>,
     },
     /// API keys
     Keys {
@@ -170,7 +170,7 @@ enum Format {
 
 fn environment_help() -> String {
     let mut help = String::from("Environment:\n");
-    for variable in VARIABLES {
+    for variable in VARIABLES.iter().chain(STANDARD_VARIABLES) {
         let default = if variable.default.is_empty() { "empty" } else { variable.default };
         help.push_str(&format!("  {}\n      {} [default: {default}]\n", variable.name, variable.meaning));
     }
@@ -190,48 +190,13 @@ fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), String> {
     match cli.command {
-        Command::Serve { data_dir, listen } => serve(data_dir, listen).await,
+        Command::Serve { data_dir, listen, metrics_listen } => serve(&data_dir, listen, metrics_listen).await,
         Command::Keys { command: KeysCommand::Mint { data_dir, name, scopes, organization, expires_at } } => {
             mint(data_dir, name, scopes, organization, expires_at).await
         }
         Command::Audit { command } => audit(command).await,
         Command::Projections { command: ProjectionsCommand::Rebuild { data_dir } } => rebuild(data_dir).await,
     }
-}
-
-async fn serve(data_dir: PathBuf, listen: SocketAddr) -> Result<(), String> {
-    let configured = |listen: SocketAddr| {
-        Config::from_environment(&format!("http://{listen}")).map_err(|wrong| wrong.join("\n"))
-    };
-    let config = configured(listen)?;
-    let lines =
-        tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(std::io::stderr);
-    lines.finish().with(config.log.clone()).init();
-    if !config.allow_private_hosts.is_empty() {
-        let blocks: Vec<String> = config.allow_private_hosts.iter().map(ToString::to_string).collect();
-        tracing::warn!(blocks = blocks.join(","), "BINDERY_ALLOW_PRIVATE_HOSTS opens private addresses");
-    }
-    let embedded = Embedded::open(&data_dir).await?;
-    let _alone = SqliteStore::lock_for_serving(&data_dir).map_err(|error| error.to_string())?;
-    let listener = tokio::net::TcpListener::bind(listen)
-        .await
-        .map_err(|error| format!("cannot listen on {listen}: {error}; choose another with --listen"))?;
-    // Port 0 is any free one: only now it is known which.
-    let listen = listener.local_addr().map_err(|error| error.to_string())?;
-    let services = embedded.services(configured(listen)?).await?;
-    tracing::info!(%listen, "serving");
-    server::serve(services, listener, stop()).await;
-    Ok(())
-}
-
-async fn stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened to");
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
-    tracing::info!("finishing running requests");
 }
 
 async fn mint(

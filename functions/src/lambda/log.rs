@@ -2,10 +2,11 @@
 
 use super::lines::Lines;
 use crate::clock;
-use serde_json::{Map, Value};
+use crate::log::Fields;
+use infra::telemetry::of_current;
+use serde_json::Value;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
-use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::format::Writer;
@@ -16,7 +17,7 @@ use tracing_subscriber::registry::LookupSpan;
 /// What every line of an invocation says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invocation {
-    /// The platform's, by which its own lines can be found; ours is a field of the lines that tell of a request.
+    /// The platform's, by which its own lines can be found; ours is `request_id`.
     pub request_id: String,
     /// Of AWS X-Ray, `Root=1-…`.
     pub trace_id: Option<String>,
@@ -63,12 +64,13 @@ where
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let mut line = fields.0;
+        let mut line = Fields::of(event);
         line.insert("timestamp".to_owned(), clock::now().to_string().into());
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("target".to_owned(), event.metadata().target().into());
+        if let Some(id) = of_current(|request| request.id.clone()) {
+            line.insert("request_id".to_owned(), id.0.into());
+        }
         if let Some(invocation) = (self.0)() {
             line.insert("requestId".to_owned(), invocation.request_id.into());
             if let Some(trace) = invocation.trace_id {
@@ -79,45 +81,11 @@ where
     }
 }
 
-#[derive(Default)]
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        self.0.insert(field.name().to_owned(), value.into());
-    }
-}
-
-impl Visit for Fields {
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value);
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::lambda::lines::tests::Written;
+    use infra::telemetry::{Request, during};
 
     #[tokio::test]
     async fn a_line_is_one_object_with_the_invocation_it_belongs_to() {
@@ -130,7 +98,10 @@ mod tests {
         let subscriber =
             tracing_subscriber::fmt().event_format(OneObject(invocation)).with_writer(lines.clone()).finish();
         tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(endpoint = "agents-list", status = 503, ms = 1.5, request_id = %"req_1", "failed\nagain");
+            let request = Request { id: "req_1".into(), trace: None, spans: None };
+            during(request, || {
+                tracing::warn!(endpoint = "agents-list", status = 503, ms = 1.5, "failed\nagain");
+            });
         });
         lines.flush().await;
         let line = &written.lines()[0];

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyDataStream, BodyExt, Full, combinators::BoxBody};
+use infra::telemetry::current;
 use rmcp::model::{ErrorData, JsonRpcError};
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -58,7 +59,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     }
     let request = request.body(Full::new(context.body.clone())).expect("the address was one before");
     let measured = Arc::new(Mutex::new(None));
-    let server = Server { context: Arc::new(context), measured: measured.clone() };
+    let server = Server { context: Arc::new(context), measured: measured.clone(), request: current() };
     let service = StreamableHttpService::new(
         move || Ok(server.clone()),
         Arc::<NeverSessionManager>::default(),

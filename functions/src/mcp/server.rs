@@ -10,6 +10,7 @@ use crate::skills::outcome::answer_schema;
 use domain::limits::TOOLS_FRESH;
 use domain::organization::Live;
 use infra::storage::calls::Protocol;
+use infra::telemetry::{Request, carried};
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
@@ -28,6 +29,8 @@ pub struct Server {
     pub context: Arc<Context>,
     /// Of the skill that was called.
     pub measured: Arc<Mutex<Option<Measured>>>,
+    /// The SDK answers in a task of its own.
+    pub request: Option<Request>,
 }
 
 impl ServerHandler for Server {
@@ -67,7 +70,9 @@ impl ServerHandler for Server {
             let own = self.context.as_ref().clone();
             published(own, &ENDPOINT, Protocol::Mcp, &request.name, &call, started).await
         };
-        let reply = outcome.await.map_err(|problem: Problem| result::error(&problem))?;
+        let reply = carried(self.request.clone(), outcome)
+            .await
+            .map_err(|problem: Problem| result::error(&problem))?;
         *self.measured.lock().expect("not poisoned") = reply.measured;
         result::result(&reply).map(CallToolResponse::from)
     }

@@ -11,6 +11,7 @@ use crate::endpoint::Reply;
 use crate::idempotency::{self, Kept};
 use crate::problem::Problem;
 use crate::services::Services;
+use crate::telemetry::{Happened, tell};
 use async_trait::async_trait;
 use domain::limits::{DOUBT_ASKED_AGAIN, DOUBT_ASKED_AGAIN_MAX, STATEMENT_TIMEOUT};
 use events::{AgentId, IntegrationKind, OrganizationId};
@@ -20,6 +21,7 @@ use infra::databases::{DatabaseError, Written};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed};
 use infra::storage::calls::Ended;
 use infra::storage::{AnswerSlot, Settlement, StoreError, Voided};
+use infra::telemetry::Span;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -295,10 +297,14 @@ impl Services {
         let Ok(connection) = state.connection(kind) else { return Ok(Ending::Open) };
         let _turn = self.manage(organization, kind).await;
         let source = self.credential_source(organization, kind, connection.credential_version);
-        Ok(self.pools.ending(kind, &source, trace, age, deadline).await.unwrap_or_else(|error| {
+        let mut span = Span::to_outside("ask about a write");
+        let ending = self.pools.ending(kind, &source, trace, age, deadline).await.unwrap_or_else(|error| {
             tracing::info!(%organization, fault = error.fault.as_str(), "a database could not be asked about a write");
+            span.fail(error.fault.as_str());
             Ending::Open
-        }))
+        });
+        tell(Happened::AskedOfWrite { ending });
+        Ok(ending)
     }
 
     /// The same again and again until the deadline, for somebody who waits.

@@ -6,7 +6,7 @@ use super::misses::Lookup;
 use super::outcome::{Answer, CallBody};
 use super::repeats::{Known, Repeats};
 use crate::calls::recording::Recording;
-use crate::endpoint::{Context, Reply};
+use crate::endpoint::{Context, Measured, Reply};
 use crate::problem::Problem;
 use domain::Organization;
 use domain::skill::Skill;
@@ -45,7 +45,12 @@ impl Run<'_> {
         if let (Some(recording), Some(answered)) = (recording, &answered) {
             recording.end(&context.services, answered, started);
         }
-        answered.transpose()
+        // An answer that was kept was measured when it was made.
+        let repeated = |reply: Reply| match reply.measured {
+            Some(_) => reply,
+            None => reply.measured(Measured::REPEATED),
+        };
+        answered.transpose().map(|reply| reply.map(repeated))
     }
 
     async fn unrecorded(

@@ -6,6 +6,7 @@ use crate::decide::{Command, decide};
 use crate::problem::Problem;
 use crate::random;
 use crate::services::Services;
+use crate::telemetry::{Happened, tell};
 use bytes::Bytes;
 use domain::limits::{WEBHOOK_ANSWER_BYTES, WEBHOOK_RETRY_MAX};
 use domain::subscription::{self, Subscription};
@@ -170,6 +171,7 @@ impl Services {
             Ok(status) => (Some(status.as_u16()), Some(format!("answered {status}"))),
             Err(reason) => (None, Some(reason)),
         };
+        tell(Happened::WebhookTried { took: started.elapsed(), delivered: failure.is_none() });
         Attempt {
             id: random::attempt_id(),
             seq: message.seq,
@@ -215,6 +217,7 @@ impl Services {
             Ok(subscription::park(&state, id, at, reason.to_owned())?)
         })
         .await?;
+        tell(Happened::WebhookParked);
         tracing::warn!(%organization, subscription = %id, %at, reason, "a webhook is parked");
         Ok(())
     }

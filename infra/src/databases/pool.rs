@@ -1,14 +1,18 @@
 //! Warm connections to customers' databases, one bounded pool for each connection and credential version.
 
 mod breaker;
+mod seen;
 mod slots;
 
 #[cfg(test)]
 mod tests;
 
+pub use seen::Usage;
+
 use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
 use super::{DatabaseError, Rows, Written, afterwards};
+use crate::telemetry::{Measured, tell};
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
@@ -62,12 +66,16 @@ impl Pools {
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
-        let first = checkout.connection().read(statement, binds, deadline).await;
+        let run = async |checkout: &mut Checkout| {
+            let running = checkout.connection().read(statement, binds, deadline);
+            seen::statement(key.kind, statement.action, running).await
+        };
+        let first = run(&mut checkout).await;
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline).await?;
-        checkout.connection().read(statement, binds, deadline).await
+        run(&mut checkout).await
     }
 
     /// Runs a frozen write; it commits only when it matched exactly one row and `before` agrees.
@@ -84,13 +92,17 @@ impl Pools {
         before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
-        let first = checkout.connection().write(statement, binds, deadline, before).await;
+        let run = async |checkout: &mut Checkout| {
+            let running = checkout.connection().write(statement, binds, deadline, before);
+            seen::statement(key.kind, statement.action, running).await
+        };
+        let first = run(&mut checkout).await;
         // A lost connection that is not in doubt was lost before COMMIT: nothing happened.
         if !checkout.may_run_again(&first) {
             return first;
         }
         self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
-        checkout.connection().write(statement, binds, deadline, before).await
+        run(&mut checkout).await
     }
 
     /// Asks on a connection of its own what became of a transaction whose end nobody saw: one that waits in the pool may
@@ -146,6 +158,13 @@ impl Pools {
         });
     }
 
+    /// How all pools of this kind are used at this moment.
+    pub fn usage(&self, kind: IntegrationKind) -> Usage {
+        let pools = self.pools.read().unwrap_or_else(PoisonError::into_inner);
+        let of_kind = pools.iter().filter(|(key, _)| key.kind == kind);
+        of_kind.map(|(_, pool)| pool.usage()).fold(Usage::default(), Usage::and)
+    }
+
     fn pool(&self, key: &PoolKey) -> Arc<Pool> {
         if let Some(pool) = self.pools.read().unwrap_or_else(PoisonError::into_inner).get(key) {
             return pool.clone();
@@ -163,7 +182,7 @@ impl Pools {
     ) -> Result<Checkout, DatabaseError> {
         let pool = self.pool(key);
         let patience = deadline.min(Instant::now() + limits::POOL_WAIT);
-        let mut checkout = Pool::checkout(&pool, session, patience).await?;
+        let mut checkout = seen::checkout(key.kind, Pool::checkout(&pool, session, patience)).await?;
         if checkout.is_empty() {
             self.reopen(key, source, &mut checkout, session, deadline).await?;
         }
@@ -187,11 +206,13 @@ impl Pools {
             let opened = self.drivers.open(key.kind, &credentials, session).await;
             opened.map_err(|failed| failed.error)
         });
-        let opened = match timeout_at(deadline.into(), opened).await {
-            Ok(opened) => opened,
-            Err(_elapsed) => Err(late()),
-        };
-        checkout.breaker().observe(&opened, Instant::now());
+        let opened = seen::opening(key.kind, async {
+            timeout_at(deadline.into(), opened).await.unwrap_or_else(|_elapsed| Err(late()))
+        });
+        let opened = opened.await;
+        if checkout.breaker().observe(&opened, Instant::now()) {
+            tell(Measured::BreakerOpened { kind: key.kind });
+        }
         checkout.fill(opened?);
         Ok(())
     }

@@ -13,6 +13,7 @@ mod misses;
 mod past;
 mod reader;
 mod schema;
+mod seen;
 mod warm;
 mod watch;
 mod writer;
@@ -158,10 +159,23 @@ impl SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Events by which the documents that lag most are behind their log. 0 but after a release that folds anew.
+    pub async fn documents_lag(&self) -> Result<u64, StoreError> {
+        let mut connection = self.readers.acquire().await.map_err(unavailable)?;
+        documents::lag(&mut connection).await
+    }
+
+    /// Writes to customers' databases whose end nobody saw yet.
+    pub async fn open_doubts(&self) -> Result<u64, StoreError> {
+        answers::open_doubts(&self.readers).await
+    }
+}
+
 #[async_trait]
 impl EventLog for SqliteStore {
     async fn append(&self, commit: Commit) -> Result<Committed, AppendError> {
-        self.writer.append(commit).await
+        seen::appending(commit.events.len(), self.writer.append(commit)).await
     }
 
     async fn committed(

@@ -1,5 +1,6 @@
 //! Everything this process logs, as the server would write it at its most talkative.
 
+use functions::log::OfRequests;
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock};
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -28,8 +29,10 @@ pub fn capture() {
         let filter =
             "info,functions=trace,infra=trace,domain=trace,sqlx=trace,tokio_postgres=trace,axum=trace";
         let filter: Targets = filter.parse().expect("a filter");
-        let lines =
-            tracing_subscriber::fmt().json().with_max_level(LevelFilter::TRACE).with_writer(|| Buffer);
+        let lines = tracing_subscriber::fmt()
+            .event_format(OfRequests)
+            .with_max_level(LevelFilter::TRACE)
+            .with_writer(|| Buffer);
         lines.finish().with(filter).init();
     });
 }

@@ -38,6 +38,8 @@ pub fn said(output: &Output) -> String {
 /// A server on a port of its own, which ends with this value.
 pub struct Server {
     pub url: String,
+    /// Where its metrics are, when it was told to serve them.
+    pub metrics: Option<String>,
     child: Child,
     log: Receiver<String>,
 }
@@ -49,10 +51,16 @@ impl Server {
 
     /// With these variables in its environment.
     pub fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_told(folder, variables, &[])
+    }
+
+    /// With these arguments beside those that every server of a test has.
+    pub fn start_told(folder: &Path, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut child = bindery()
             .envs(variables.iter().copied())
             .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
             .arg(folder)
+            .args(arguments)
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program runs");
@@ -64,9 +72,10 @@ impl Server {
                 send.send(line).ok();
             }
         });
-        let mut server = Self { url: String::new(), child, log };
+        let mut server = Self { url: String::new(), metrics: None, child, log };
         let serving = server.wait_until_it_says("serving");
         server.url = format!("http://{}", serving["fields"]["listen"].as_str().expect("the address"));
+        server.metrics = serving["fields"]["metrics"].as_str().map(|at| format!("http://{at}/metrics"));
         server
     }
 
@@ -84,6 +93,13 @@ impl Server {
                 return line;
             }
         }
+    }
+
+    /// Everything that it logged since it was last listened to, to its end.
+    pub fn rest_of_the_log(&self) -> Vec<Value> {
+        let parsed =
+            |line: String| serde_json::from_str(&line).unwrap_or_else(|_| panic!("no log line: {line}"));
+        self.log.iter().map(parsed).collect()
     }
 
     /// Bytes of its memory that are in use.

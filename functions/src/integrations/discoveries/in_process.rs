@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use domain::limits::DISCOVERIES_MAX;
 use events::{IntegrationKind, OrganizationId};
 use infra::storage::{DiscoveryJob, DiscoveryProgress};
+use infra::telemetry::{carried, current};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -70,7 +71,7 @@ impl Discoveries for InProcess {
     ) -> Result<DiscoveryJob, Problem> {
         let (kept, is_new) = self.join_or_keep(job)?;
         if is_new {
-            services.tasks.spawn(carry_out(services.clone(), kept.clone()));
+            services.tasks.spawn(carried(current(), carry_out(services.clone(), kept.clone())));
         }
         let job = kept.borrow().clone();
         Ok(job)

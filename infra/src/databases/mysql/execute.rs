@@ -14,6 +14,7 @@ use crate::databases::afterwards;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{BeforeCommit, Credentials, Plan};
 use crate::databases::{DatabaseError, Rows, Session, Written};
+use crate::telemetry::Span;
 use bytes::Bytes;
 use domain::arguments::Bound;
 use domain::limits;
@@ -200,6 +201,7 @@ impl Mysql {
         // From here on a kill could hit the commit itself.
         flight.land();
         self.link.extend_deadline(Instant::now() + COMMIT_GRACE);
+        let _span = Span::to_outside("COMMIT");
         match self.end_with(COMMIT).await {
             Ok(()) => {
                 self.usable = true;

@@ -42,7 +42,12 @@ impl Breaker {
         }
     }
 
-    pub(super) fn observe<T>(&self, opened: &Result<T, DatabaseError>, now: Instant) {
+    pub(super) fn is_open(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).until.is_some()
+    }
+
+    /// Whether this is what opened it.
+    pub(super) fn observe<T>(&self, opened: &Result<T, DatabaseError>, now: Instant) -> bool {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match opened {
             Ok(_) => *state = State::default(),
@@ -52,6 +57,7 @@ impl Breaker {
                 // followed by the next at once, so that a healed database is found within one pause and one dial.
                 if state.failures >= FAILURES && state.until.is_none() {
                     state.until = Some(now + PAUSE);
+                    return true;
                 }
             }
             // It was never asked.
@@ -59,6 +65,7 @@ impl Breaker {
             // It answered: whatever it said, it can be reached.
             Err(_) => *state = State::default(),
         }
+        false
     }
 }
 
@@ -101,16 +108,21 @@ mod tests {
     fn five_failures_in_a_row_open_it_and_one_caller_at_a_time_tries_after_the_pause() {
         let breaker = Breaker::default();
         let now = Instant::now();
+        let mut opened = Vec::new();
         for _ in 0..FAILURES {
-            assert!(breaker.admit(now).is_ok());
-            breaker.observe(&failed(Fault::ConnectTimeout), now);
+            assert!(breaker.admit(now).is_ok() && !breaker.is_open());
+            opened.push(breaker.observe(&failed(Fault::ConnectTimeout), now));
         }
+        assert_eq!(opened, [false, false, false, false, true]);
+        assert!(breaker.is_open());
         let refused = breaker.admit(now).unwrap_err();
         assert_eq!(refused.retry_after, Some(PAUSE));
         let later = now + PAUSE;
         assert!(breaker.admit(later).is_ok());
         assert!(breaker.admit(later).is_err());
+        assert!(!breaker.observe(&failed(Fault::ConnectTimeout), later), "it was open before");
         breaker.observe(&Ok(()), later);
+        assert!(!breaker.is_open());
         assert!(breaker.admit(later).is_ok());
         assert!(breaker.admit(later).is_ok());
     }
@@ -119,7 +131,9 @@ mod tests {
     fn a_try_that_hung_is_followed_by_the_next_one_at_once() {
         let breaker = Breaker::default();
         let now = Instant::now();
-        (0..FAILURES).for_each(|_| breaker.observe(&failed(Fault::ConnectTimeout), now));
+        for _ in 0..FAILURES {
+            breaker.observe(&failed(Fault::ConnectTimeout), now);
+        }
         let tried = now + PAUSE;
         assert!(breaker.admit(tried).is_ok());
         breaker.observe(&failed(Fault::ConnectTimeout), tried + PAUSE);

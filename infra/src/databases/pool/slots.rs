@@ -1,6 +1,7 @@
 //! One pool: places for connections, and the warm ones that wait.
 
 use super::breaker::Breaker;
+use super::seen::Usage;
 use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
 use crate::databases::{DatabaseError, afterwards};
@@ -93,9 +94,16 @@ impl Pool {
         None
     }
 
-    #[cfg(test)]
-    pub(super) fn waiting(&self) -> usize {
-        self.line.load(Ordering::Relaxed)
+    pub(super) fn usage(&self) -> Usage {
+        let used = limits::POOL_SIZE - self.permits.available_permits();
+        let waiting = self.line.load(Ordering::Relaxed);
+        Usage {
+            pools: 1,
+            used,
+            idle: self.idle().len(),
+            waiting,
+            open_breakers: self.breaker.is_open().into(),
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {

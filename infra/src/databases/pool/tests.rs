@@ -168,7 +168,7 @@ async fn line(pool: &Arc<Pool>, length: usize, patience: Instant) -> Vec<tokio::
         tokio::spawn(async move { Pool::checkout(&pool, Session::ReadOnly, patience).await.is_ok() })
     };
     let waiting = (0..length).map(join).collect();
-    while pool.waiting() < length {
+    while pool.usage().waiting < length {
         tokio::task::yield_now().await;
     }
     waiting
@@ -194,7 +194,7 @@ async fn a_full_line_is_answered_at_once_and_everybody_in_it_is_served() {
     for served in waiting {
         assert!(served.await.unwrap());
     }
-    assert_eq!(pool.waiting(), 0);
+    assert_eq!(pool.usage().waiting, 0);
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use super::trace;
 use super::values::{Raw, Unreadable, decode};
 use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
 use crate::databases::error::{DatabaseError, Fault};
+use crate::telemetry::Span;
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
@@ -277,6 +278,7 @@ pub(super) async fn write(
         postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, rolled_back).await.ok();
         return Err(error);
     }
+    let _span = Span::to_outside("COMMIT");
     let commit = async |postgres: &mut Postgres| execute(&postgres.client, "COMMIT").await;
     match postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, commit).await {
         Ok(Ok(())) => Ok(written),

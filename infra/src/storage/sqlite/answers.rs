@@ -14,6 +14,8 @@ use jiff::Timestamp;
 use sqlx::Row;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
+pub(super) use settling::open_doubts;
+
 const RUNNING: &str = "running";
 
 fn name(state: AnswerState) -> &'static str {

@@ -63,6 +63,21 @@ pub async fn checkpoint(
     row.map(|row| reader::seq(&row, 0)).transpose()
 }
 
+/// The greatest distance between a log's head and how far its documents go; all of it where another release wrote them.
+pub async fn lag(connection: &mut SqliteConnection) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COALESCE(MAX(heads.seq - COALESCE(checkpoints.seq, 0)), 0) FROM heads
+         LEFT JOIN checkpoints
+         ON checkpoints.organization = heads.organization AND checkpoints.fingerprint = ?",
+    )
+    .bind(FINGERPRINT)
+    .fetch_one(connection)
+    .await
+    .map_err(unavailable)?;
+    let lag: i64 = row.try_get(0).map_err(unavailable)?;
+    Ok(u64::try_from(lag).unwrap_or(0))
+}
+
 pub async fn set_checkpoint(
     connection: &mut SqliteConnection,
     organization: &OrganizationId,

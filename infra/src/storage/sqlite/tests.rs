@@ -3,6 +3,7 @@ mod faults;
 mod files;
 mod kill;
 mod replay;
+mod seen;
 
 use super::*;
 use crate::storage::conformance::{Backend, Tamper};

@@ -5,6 +5,7 @@ use super::schema;
 use super::schema::unavailable;
 use super::warm::Warm;
 use crate::storage::{AppendError, Commit, Committed, StoreError};
+use crate::telemetry::{Measured, tell};
 use events::{CommandId, OrganizationId};
 use futures_util::future::BoxFuture;
 use sqlx::Connection;
@@ -12,6 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes that share a transaction: enough for one fsync to be cheap, few enough for the first not to wait long.
@@ -206,7 +208,10 @@ impl Task {
             return Err(error);
         }
         let connection = self.connection().await?;
-        if let Err(error) = sqlx::query("COMMIT").execute(connection).await.map_err(unavailable) {
+        let started = Instant::now();
+        let committed = sqlx::query("COMMIT").execute(connection).await.map_err(unavailable);
+        tell(Measured::Committed { took: started.elapsed() });
+        if let Err(error) = committed {
             // It may have happened all the same: nobody is told before the log was asked.
             self.disconnect().await;
             for waiting in waiting {

@@ -78,6 +78,18 @@ pub(super) async fn is_under(
     Ok(true)
 }
 
+/// Writes in doubt, those for a person among them. The slots of one write share its hash.
+pub async fn open_doubts(readers: &SqlitePool) -> Result<u64, StoreError> {
+    let row = sqlx::query(
+        "SELECT COUNT(*) FROM (SELECT DISTINCT organization, body_hash FROM answers WHERE state = 'in_doubt')",
+    )
+    .fetch_one(readers)
+    .await
+    .map_err(unavailable)?;
+    let open: i64 = row.try_get(0).map_err(unavailable)?;
+    Ok(u64::try_from(open).unwrap_or(0))
+}
+
 pub(super) async fn abandoned(readers: &SqlitePool, process: &str) -> Result<Vec<Abandoned>, StoreError> {
     let rows = sqlx::query(
         "SELECT organization, key, body_hash, wrapped_key, body FROM answers

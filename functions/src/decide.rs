@@ -119,7 +119,7 @@ impl Context {
     {
         let command = Command {
             organization: &self.caller.organization,
-            id: self.command_id.clone(),
+            id: self.command_id().clone(),
             actor: self.caller.actor(),
             request_id: self.request_id.clone(),
             cause: None,

@@ -2,11 +2,12 @@
 
 use crate::caller::Caller;
 use crate::problem::{Code, Problem};
+use crate::random;
 use crate::services::Services;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use events::{IntegrationKind, RequestId, Seq};
+use events::{CommandId, IntegrationKind, RequestId, Seq};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use schemars::{Schema, SchemaGenerator};
@@ -15,7 +16,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 macro_rules! scopes {
@@ -247,8 +248,8 @@ pub struct Context {
     pub body: Bytes,
     /// The path as it was asked for.
     pub instance: String,
-    /// From the Idempotency-Key when there is one, else new.
-    pub command_id: events::CommandId,
+    /// From the Idempotency-Key when there is one, else made when it is asked for: a live call never asks.
+    pub command_id: OnceLock<CommandId>,
 }
 
 impl Context {
@@ -268,6 +269,11 @@ impl Context {
             .get(name)
             .map(String::as_str)
             .unwrap_or_else(|| panic!("no {{{name}}} in {}", self.instance))
+    }
+
+    /// The same for as long as the request lives.
+    pub fn command_id(&self) -> &CommandId {
+        self.command_id.get_or_init(random::command_id)
     }
 
     pub fn query(&self, name: &str) -> Option<&str> {

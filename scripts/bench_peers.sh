@@ -16,6 +16,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+TARGET="${CARGO_TARGET_DIR:-target}/server"
 . scripts/discovery.sh
 . scripts/peers/measure.sh
 . scripts/peers/contenders.sh
@@ -63,7 +64,9 @@ rounds() {
     for ((round = 1; round <= BENCH_ROUNDS; round++)); do
         for contender in $BENCH_CONTENDERS; do
             for tools in "$@"; do
-                [ "$contender" = floor ] && [ "$tools" -ne 1 ] || measure "$engine" "$contender" "$tools" "$clients" "$round"
+                if [ "$contender" != floor ] || [ "$tools" -eq 1 ]; then
+                    measure "$engine" "$contender" "$tools" "$clients" "$round"
+                fi
             done
         done
     done
@@ -82,7 +85,7 @@ report() {
 scripts/install.sh wrk jq sysbench
 scripts/peers_tools.sh
 # Without the SDKs of AWS, which would double the build.
-cargo build --release --locked --no-default-features --features embedded --package functions --bin bindery
+cargo build --profile server --locked --no-default-features --features embedded --package functions --bin bindery
 take_folder "$DIR"
 ! is_taken "$LISTEN" || die "something listens on $LISTEN already; choose another address by LISTEN="
 trap stop_all EXIT

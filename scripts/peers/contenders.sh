@@ -1,6 +1,6 @@
 # What is measured, apart from the floor: where each listens, what it is sent, and which process it is. Sourced by
 # bench_peers.sh.
-# shellcheck shell=bash disable=SC2154 # the variables of lib.sh and bench_peers.sh
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of and for lib.sh and bench_peers.sh
 
 # By contender and number of tools: "toolbox 200".
 declare -A URLS BODIES KEYS PIDS

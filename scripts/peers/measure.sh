@@ -1,5 +1,5 @@
 # One figure after the other. Sourced by bench_peers.sh.
-# shellcheck shell=bash disable=SC2154 # the variables of lib.sh, contenders.sh and bench_peers.sh
+# shellcheck shell=bash disable=SC2154,SC2034 # variables of and for lib.sh, contenders.sh and bench_peers.sh
 
 # Checks of answers while others are counted: one each so many milliseconds.
 PAUSE_MS=50
@@ -15,6 +15,7 @@ threads() {
 processes() {
     local child
     echo "$1"
+    # shellcheck disable=SC2013 # ids on one line
     for child in $(cat "/proc/$1/task/"*/children 2>/dev/null); do processes "$child"; done
 }
 

@@ -22,6 +22,10 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
+/// Of this program alone: functions start anew too often to gain by it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Lets an AI agent on a live call look up and change records in a customer's own PostgreSQL, MySQL or MariaDB,
 /// with nothing running that the customer did not author and approve.
 ///

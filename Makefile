@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-peers bench-cold bench-discover bench-history bench-search eval-auto eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-peers bench-cold bench-discover bench-history bench-isolation bench-search eval-auto eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -64,6 +64,10 @@ bench-history: ## verifying 100,000 events, and telling what was true at any poi
 bench-discover: ## discovery of 10,000 tables on PostgreSQL and of 2,000 on MariaDB
 	@scripts/bench_discover.sh
 
+bench-isolation: ## calls beside a database that is out of reach, and five times more calls than one can serve
+	@scripts/install.sh
+	cargo run --release --locked --package tests --no-default-features --bin bench_isolation
+
 bench-search: ## the search index and the drafter on 10,000 tables of 20 columns
 	cargo run --release --locked --package tests --no-default-features --bin bench_search
 
@@ -78,8 +82,8 @@ eval-auto: ## what the embedded drafter makes of goals with known answers: QUEST
 eval-schemas: ## discover every schema of SCHEMAS=dir (dir/postgresql/*.sql, dir/mysql/*.sql) and compare with the engine
 	@scripts/eval_schemas.sh "$(SCHEMAS)"
 
-install: ## look for what is needed, and install missing database servers, a plugin of one, and what stands in for AWS or judges MCP
-	@scripts/install.sh
+install: ## look for what is needed, and install missing database servers, a pooler, a plugin, and what stands in for AWS or judges MCP
+	@scripts/install.sh pgbouncer
 	@scripts/mariadb_plugins.sh
 	@scripts/aws_tools.sh
 	@scripts/mcp_tools.sh

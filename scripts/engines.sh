@@ -8,6 +8,8 @@
 #   engines.sh missing      prints "postgres", "mysql": those whose programs are not installed
 #   engines.sh hold         starts both, prints engines.env and READY, and stops them when its standard input closes;
 #                           so a test process that dies in whatever way leaves nothing behind
+#   engines.sh hold pooler  the same with a PgBouncer in transaction mode before the PostgreSQL at port POOLED_PORT,
+#                           whose CA is POOLED_CA; users come in as they do there, by POOLED_ADMIN's look at them
 #
 # TLS is demanded over TCP, by a certificate for localhost from a private CA. The administrator comes in through a unix
 # socket that only this user and root may open.
@@ -262,6 +264,46 @@ MYSQL_LOG=$dir/log
 ENV
 }
 
+# Two connections to the server for each user and database, so that clients have to share.
+start_pooler() {
+    local user dir="$HOME_DIR/pooler" port pid
+    command -v pgbouncer >/dev/null || die "PgBouncer is not installed: run scripts/install.sh pgbouncer"
+    user=$(user_for postgres)
+    folder "$user" "$dir"
+    install_certificate "$user" "$dir"
+    cp "$POOLED_CA" "$dir/server_ca.pem"
+    chmod 644 "$dir/server_ca.pem"
+    echo "\"$POOLED_ADMIN\" \"$POOLED_PASSWORD\"" >"$dir/users.txt"
+    chmod 644 "$dir/users.txt"
+    while :; do
+        port=$(next_port "$PORTS_FIRST" "$PORTS_LAST")
+        cat >"$dir/pgbouncer.ini" <<INI
+[databases]
+* = host=127.0.0.1 port=$POOLED_PORT auth_user=$POOLED_ADMIN
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = $port
+unix_socket_dir =
+pool_mode = transaction
+default_pool_size = 2
+max_client_conn = 200
+auth_type = scram-sha-256
+auth_file = $dir/users.txt
+auth_query = SELECT usename, passwd FROM pg_catalog.pg_shadow WHERE usename = \$1
+client_tls_sslmode = require
+client_tls_cert_file = $dir/server.pem
+client_tls_key_file = $dir/server.key
+server_tls_sslmode = verify-full
+server_tls_ca_file = $dir/server_ca.pem
+INI
+        (cd "$dir" && as "$user" setsid pgbouncer "$dir/pgbouncer.ini") >"$dir/log" 2>&1 </dev/null &
+        pid=$!
+        echo "POOLER_PID=$pid" >"$HOME_DIR/pooler.env"
+        await_ready PgBouncer "$pid" "$dir/log" is_listening "$port" && break
+    done
+    echo "POOLER_PORT=$port" >>"$HOME_DIR/pooler.env"
+}
+
 # Whether this process is still the one that was started in HOME_DIR; a zombie has no command line.
 is_ours() {
     tr '\0' ' ' 2>/dev/null <"/proc/$1/cmdline" | grep -qF -- "$HOME_DIR/"
@@ -282,19 +324,20 @@ end() {
 }
 
 stop_engines() {
-    local POSTGRES_PID='' MYSQL_PID='' part
-    for part in postgres mysql; do
+    local POSTGRES_PID='' MYSQL_PID='' POOLER_PID='' part
+    for part in postgres mysql pooler; do
         # shellcheck disable=SC1090 # two lines that this script wrote
         [ ! -e "$HOME_DIR/$part.env" ] || . "$HOME_DIR/$part.env"
     done
     [ -z "$POSTGRES_PID" ] || end INT "$POSTGRES_PID" # its "fast" shutdown
     [ -z "$MYSQL_PID" ] || end TERM "$MYSQL_PID"
+    [ -z "$POOLER_PID" ] || end TERM "$POOLER_PID" # at once
     case "$HOME_DIR" in
     /var/tmp/bindery-engines.*) rm -rf "$HOME_DIR" ;;
     esac
 }
 
-# start_engines [postgres|mysql]: sets HOME_DIR and writes HOME_DIR/engines.env; stops what it started when it fails.
+# start_engines [postgres|mysql|pooler]: sets HOME_DIR and writes HOME_DIR/engines.env; stops what it started when it fails.
 start_engines() {
     local parts=(postgres mysql) part starts=() failed=
     [ -z "${1:-}" ] || parts=("$1")

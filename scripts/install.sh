@@ -2,7 +2,7 @@
 # Looks for what building and running needs. Names the command for a missing build tool, and installs missing database
 # servers and tools with apt-get; what is there already stays as it is.
 #
-#   install.sh [PACKAGE…]    further packages to install, for the benchmarks and for the emulators of AWS
+#   install.sh [PACKAGE…]    further packages to install, for tests, for the benchmarks and for the emulators of AWS
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
@@ -110,6 +110,10 @@ install_missing() {
         postgres)
             say "Debian's package of PostgreSQL also makes a cluster of its own; it is not used here"
             packages+=(postgresql)
+            ;;
+        pgbouncer)
+            say "Debian's package of PgBouncer also starts one of its own; it is not used here"
+            packages+=("$name")
             ;;
         # The core packages hold the programs and start no server of their own.
         mysql)

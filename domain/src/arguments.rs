@@ -87,6 +87,17 @@ pub fn bind(
     if errors.is_empty() { Ok(bound) } else { Err(errors) }
 }
 
+/// What says which rows are meant, with its value: a read's filter or an update's key, which fill the last placeholder.
+/// None for an insert.
+pub fn key_of<'a>(statement: &'a Statement, bound: &'a [Bound]) -> Option<(&'a Parameter, &'a Bound)> {
+    match (statement.action, statement.binds.last()?) {
+        (Action::Read | Action::Update, Bind::Value { parameter }) => {
+            Some((&statement.parameters[*parameter], bound.last()?))
+        }
+        (Action::Insert, _) | (_, Bind::Given { .. }) => None,
+    }
+}
+
 /// Whether a value fits a column of this shape.
 pub(crate) fn fits(dialect: IntegrationKind, shape: &Shape, value: &Value) -> Result<(), Unfit> {
     convert(dialect, shape, value).map(|_| ())

@@ -53,6 +53,9 @@ pub struct Object {
     /// What a write to this object sets off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggers: Vec<Trigger>,
+    /// What keeps its rows has no transactions: a write that went wrong could not be taken back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keeps_all_writes: bool,
     /// What the connected user may do here, so that no binding is offered that the engine would refuse.
     pub privileges: Privileges,
 }

@@ -22,8 +22,26 @@ pub const STATEMENT_TIMEOUT_HARD: Duration = Duration::from_secs(20);
 pub const DOUBT_ASKED_AGAIN: Duration = Duration::from_millis(200);
 /// The longest of these waits: a database that is back is asked long before a minute is over.
 pub const DOUBT_ASKED_AGAIN_MAX: Duration = Duration::from_secs(10);
+/// Writes in doubt that one process asks about side by side.
+pub const DOUBTS_ASKED_AT_ONCE: usize = 8;
 /// How long a statement waits for another's lock. A caller hears silence meanwhile.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Levels of verified identity: more than three no author of a skill tells apart.
+pub const IDENTITY_LEVELS: u8 = 3;
+/// Distinct keys that one call may look up in vain. Who misspells a name or mishears a number needs two or three.
+pub const MISSES_PER_CALL: u32 = 5;
+/// The same for one caller, however often they call, within [`CALLER_MISSES_KEPT`]: a family or a small office may share
+/// a number.
+pub const MISSES_PER_CALLER: u32 = 20;
+/// What an operator may set both to: beyond it nothing is held back that is worth guessing.
+pub const MISSES_MAX: usize = 1000;
+/// How long a call's misses count: no call lasts longer.
+pub const CALL_MISSES_KEPT: Duration = Duration::from_secs(4 * 3600);
+/// How long a caller's misses count, from the first on.
+pub const CALLER_MISSES_KEPT: Duration = Duration::from_secs(3600);
+/// Calls and callers whose misses a process remembers: with one or two each, which most have, some 2 MB.
+pub const MISS_BUDGETS_REMEMBERED: usize = 10_000;
 
 /// Dialling, TLS and login of one database connection, each phase with its own clock.
 pub const CONNECT_PHASE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -42,6 +60,8 @@ pub const DISCOVERY_ANSWER_AFTER: Duration = Duration::from_secs(5);
 pub const POOL_SIZE: usize = 10;
 /// How long a call waits for one of them.
 pub const POOL_WAIT: Duration = Duration::from_millis(300);
+/// Calls that wait for one, however fast it goes: so many are served in that time when each takes three milliseconds.
+pub const POOL_LINE: usize = 1000;
 /// An idle connection is closed after this.
 pub const POOL_IDLE: Duration = Duration::from_secs(300);
 
@@ -217,3 +237,20 @@ pub const PAST_BYTES_AN_EVENT: u64 = 4096;
 pub const EVENT_BYTES: u64 = 1024;
 /// Bytes of the states of the past that a process remembers, as JSON. They save it the reading of what is kept.
 pub const PAST_REMEMBERED_BYTES: u64 = 32 * 1024 * 1024;
+/// How long records of live calls are kept unless the operator says otherwise.
+pub const CALLS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
+/// The longest that an operator may ask for: what is a keyed hash today may be guessed one day.
+pub const CALLS_KEPT_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
+/// Records that wait to be kept, about 10 MB of them: what comes above it is counted and lost, and no call waits.
+pub const CALLS_WAITING: usize = 20_000;
+/// How often those that wait are kept, where anything goes on between requests: a process that is killed loses as much.
+pub const CALLS_KEPT_EVERY: Duration = Duration::from_millis(250);
+/// Records that are kept in one go.
+pub const CALLS_AT_ONCE: usize = 1000;
+/// Records that one request looks at for its page, and that a list's `total` counts at most. Where more are to be
+/// looked at, the page is shorter and has a cursor.
+pub const CALLS_LOOKED_AT: usize = 2000;
+/// Latest calls of an agent that the latencies of its skills are told from.
+pub const LATENCY_CALLS: usize = 5000;
+/// Characters of a platform's ids that a record keeps.
+pub const CALL_ID_CHARS: usize = 200;

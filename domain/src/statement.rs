@@ -39,7 +39,7 @@ pub fn compile(
 ) -> Result<(Binding, Statement), Vec<FieldError>> {
     let plan = check::check(catalog, blocked, request)?;
     let assigned: Vec<&str> = plan.assignments.iter().map(|(_, field)| field.name.as_str()).collect();
-    let effects = effects::of(plan.action, plan.object, &assigned, blocked);
+    let effects = effects::of(catalog, plan.action, plan.object, &assigned, blocked);
     let statement = render::render(catalog.kind, &plan, effects);
     Ok((request.binding(&plan), statement))
 }

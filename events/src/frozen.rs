@@ -25,13 +25,13 @@ fn wanted() -> BTreeSet<String> {
     Event::ALL.iter().flat_map(versions).collect()
 }
 
-/// Samples of what an envelope may hold besides.
-const OF_ENVELOPES: [&str; 1] = ["SkillsQuarantined.v1.caused.json"];
+/// Samples of what an event may hold besides, in its envelope or its data.
+const BESIDES: [&str; 2] = ["BindingRevised.v1.leveled.json", "SkillsQuarantined.v1.caused.json"];
 /// The schema of what surrounds every event.
 const ENVELOPE: &str = "Envelope.v1.json";
 
 fn samples() -> BTreeSet<String> {
-    wanted().into_iter().chain(OF_ENVELOPES.map(str::to_owned)).collect()
+    wanted().into_iter().chain(BESIDES.map(str::to_owned)).collect()
 }
 
 fn recorded(sample: &str) -> Recorded {

@@ -267,12 +267,27 @@ pub struct Definition {
     pub binding: Binding,
     pub requires_confirmation: bool,
     pub requires_verified_identity: bool,
+    /// How well the caller must be known, where that is better than at all: 2 or 3.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub required_identity_level: Option<u8>,
     pub statement: Statement,
     /// Schema hash of the discovery it was compiled against.
     pub schema_hash: String,
     /// What the database's planner and a timed round trip said when it was bound, if it could be asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_latency_ms: Option<u32>,
+}
+
+impl Definition {
+    /// How well the caller must be known: from 0, which is not at all, to 3.
+    pub fn identity_level(&self) -> u8 {
+        if self.requires_verified_identity { self.required_identity_level.unwrap_or(1) } else { 0 }
+    }
+
+    pub fn require_identity(&mut self, level: u8) {
+        self.requires_verified_identity = level > 0;
+        self.required_identity_level = (level > 1).then_some(level);
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

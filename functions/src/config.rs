@@ -9,6 +9,8 @@ use ipnet::IpNet;
 use std::time::Duration;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// One environment variable. `bindery --help` prints this list.
 pub struct Variable {
     pub name: &'static str,
@@ -37,6 +39,16 @@ pub const VARIABLES: &[Variable] = &[
         name: "BINDERY_RATE_PER_ORGANIZATION",
         default: "5000",
         meaning: "requests per second of all keys of one organization, with as many again in a burst",
+    },
+    Variable {
+        name: "BINDERY_MISSES_PER_CALL",
+        default: "5",
+        meaning: "distinct keys that one call may look up in vain before it looks up no more, at most 1000",
+    },
+    Variable {
+        name: "BINDERY_MISSES_PER_CALLER",
+        default: "20",
+        meaning: "the same for one number that calls, within an hour from the first on, at most 1000",
     },
     Variable {
         name: "BINDERY_DISCOVERY_ANSWER_AFTER_MS",
@@ -70,6 +82,11 @@ pub const VARIABLES: &[Variable] = &[
         name: "BINDERY_WEBHOOK_GIVE_UP_MS",
         default: "86400000",
         meaning: "milliseconds of failing after which a webhook's subscription is parked until somebody resumes it",
+    },
+    Variable {
+        name: "BINDERY_CALLS_KEPT_DAYS",
+        default: "90",
+        meaning: "days for which records of live calls are kept",
     },
     Variable {
         name: "BINDERY_ASSISTANT",
@@ -167,12 +184,15 @@ pub struct Config {
     pub public_url: String,
     pub rate_per_key: u32,
     pub rate_per_organization: u32,
+    pub misses_per_call: u32,
+    pub misses_per_caller: u32,
     pub discovery_answer_after: Duration,
     pub stream_ends_after: Duration,
     pub stream_heartbeat: Duration,
     pub webhook_retry_base: Duration,
     pub webhook_timeout: Duration,
     pub webhook_give_up: Duration,
+    pub calls_kept: Duration,
     pub assistant: AssistantConfig,
     pub assistant_key: Option<Secret>,
     pub log: Targets,
@@ -214,6 +234,8 @@ impl Config {
         let rate_per_key = number("BINDERY_RATE_PER_KEY", domain::limits::RATE_PER_KEY);
         let rate_per_organization =
             number("BINDERY_RATE_PER_ORGANIZATION", domain::limits::RATE_PER_ORGANIZATION);
+        let misses_per_call = number("BINDERY_MISSES_PER_CALL", domain::limits::MISSES_PER_CALL);
+        let misses_per_caller = number("BINDERY_MISSES_PER_CALLER", domain::limits::MISSES_PER_CALLER);
         let answer_after = domain::limits::DISCOVERY_ANSWER_AFTER.as_millis() as u32;
         let discovery_answer_after = number("BINDERY_DISCOVERY_ANSWER_AFTER_MS", answer_after);
         let stream_ends_after =
@@ -226,8 +248,23 @@ impl Config {
             number("BINDERY_WEBHOOK_TIMEOUT_MS", domain::limits::WEBHOOK_TIMEOUT.as_millis() as u32);
         let webhook_give_up =
             number("BINDERY_WEBHOOK_GIVE_UP_MS", domain::limits::WEBHOOK_GIVE_UP.as_millis() as u32);
+        let days = |duration: Duration| duration.as_secs() / DAY.as_secs();
+        let calls_kept_days = number("BINDERY_CALLS_KEPT_DAYS", days(domain::limits::CALLS_KEPT) as u32);
+        if u64::from(calls_kept_days) > days(domain::limits::CALLS_KEPT_MAX) {
+            wrong.push(format!(
+                "BINDERY_CALLS_KEPT_DAYS: must be at most {}",
+                days(domain::limits::CALLS_KEPT_MAX)
+            ));
+        }
         if u128::from(webhook_timeout) > domain::limits::WEBHOOK_TIMEOUT.as_millis() {
             wrong.push("BINDERY_WEBHOOK_TIMEOUT_MS: must be at most 15000".to_owned());
+        }
+        for (name, misses) in
+            [("BINDERY_MISSES_PER_CALL", misses_per_call), ("BINDERY_MISSES_PER_CALLER", misses_per_caller)]
+        {
+            if misses as usize > domain::limits::MISSES_MAX {
+                wrong.push(format!("{name}: must be at most {}", domain::limits::MISSES_MAX));
+            }
         }
         let assistant = AssistantConfig::from_lookup(&lookup, &mut wrong);
         let log = lookup("BINDERY_LOG").unwrap_or_else(|| "info".to_owned());
@@ -245,12 +282,15 @@ impl Config {
             public_url: public_url.trim_end_matches('/').to_owned(),
             rate_per_key,
             rate_per_organization,
+            misses_per_call,
+            misses_per_caller,
             discovery_answer_after: Duration::from_millis(u64::from(discovery_answer_after)),
             stream_ends_after: Duration::from_millis(u64::from(stream_ends_after)),
             stream_heartbeat: Duration::from_millis(u64::from(stream_heartbeat)),
             webhook_retry_base: Duration::from_millis(u64::from(webhook_retry_base)),
             webhook_timeout: Duration::from_millis(u64::from(webhook_timeout)),
             webhook_give_up: Duration::from_millis(u64::from(webhook_give_up)),
+            calls_kept: DAY * calls_kept_days,
             assistant,
             assistant_key: lookup("BINDERY_ASSISTANT_KEY").map(Secret::new),
             log,
@@ -285,11 +325,12 @@ mod tests {
             "BINDERY_RATE_PER_KEY" => Some("0".to_owned()),
             "BINDERY_PUBLIC_URL" => Some("example.com".to_owned()),
             "BINDERY_WEBHOOK_TIMEOUT_MS" => Some("15001".to_owned()),
+            "BINDERY_MISSES_PER_CALLER" => Some("1001".to_owned()),
             "BINDERY_LOG" => Some("functions=loud".to_owned()),
             _ => None,
         };
         let wrong = Config::from_lookup(lookup, "http://127.0.0.1:8480").err().expect("much is wrong");
-        assert_eq!(wrong.len(), 5, "{wrong:?}");
+        assert_eq!(wrong.len(), 6, "{wrong:?}");
     }
 
     #[test]

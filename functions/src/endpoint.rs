@@ -163,6 +163,10 @@ pub enum Grant {
     WriteDeliveries,
     /// Put events on the deployment's bus.
     PublishEvents,
+    /// Read records of live calls.
+    ReadCalls,
+    /// Keep records of live calls, and how writes in doubt ended.
+    KeepCalls,
     /// Know what keys are called.
     ReadNames,
     /// Name keys, and erase their names.
@@ -195,6 +199,8 @@ impl Grant {
         Grant::ReadDeliveries,
         Grant::WriteDeliveries,
         Grant::PublishEvents,
+        Grant::ReadCalls,
+        Grant::KeepCalls,
         Grant::ReadNames,
         Grant::WriteNames,
         Grant::SignCheckpoints,
@@ -310,6 +316,8 @@ pub struct Reply {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     pub outcome: &'static str,
+    pub code: Option<&'static str>,
+    pub rows: u32,
     pub database: Duration,
 }
 
@@ -353,8 +361,8 @@ impl Reply {
         self
     }
 
-    pub fn measured(mut self, outcome: &'static str, database: Duration) -> Self {
-        self.measured = Some(Measured { outcome, database });
+    pub fn measured(mut self, measured: Measured) -> Self {
+        self.measured = Some(measured);
         self
     }
 

@@ -1,7 +1,7 @@
 //! The one list of all endpoints.
 
 use crate::endpoint::Endpoint;
-use crate::{agents, history, integrations, keys, mcp, skills, subscriptions};
+use crate::{agents, calls, history, integrations, keys, mcp, skills, subscriptions};
 
 pub static ALL: &[&Endpoint] = &[
     &integrations::list::ENDPOINT,
@@ -34,6 +34,8 @@ pub static ALL: &[&Endpoint] = &[
     &skills::remove::ENDPOINT,
     &skills::test::ENDPOINT,
     &skills::call::ENDPOINT,
+    &calls::list::ENDPOINT,
+    &calls::settle::ENDPOINT,
     &mcp::answer::ENDPOINT,
     &mcp::listen::ENDPOINT,
     &keys::mint::ENDPOINT,

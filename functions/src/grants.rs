@@ -8,12 +8,14 @@ use crate::integrations::discoveries::Discoveries;
 use crate::problem::Problem;
 use crate::services::{Ports, Services};
 use async_trait::async_trait;
-use events::{CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
+use events::{AgentId, CommandId, IntegrationKind, KeyId, OrganizationId, Recorded, Seq, SubscriptionId};
 use infra::assistants::{Assistant, AssistantError, Brief};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use infra::signing::{CannotSign, Signer};
+use infra::storage::calls::{CallRecord, CallStore, Path, Resolution, Span};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::directory::{Directory, KeyNames};
+use infra::storage::misses::{Budget, Misses};
 use infra::storage::{
     Abandoned, AnswerSlot, AnswerState, AnswerStore, AppendError, Artefacts, Begun, Commit, Committed,
     CredentialStore, DiscoveryJob, EventLog, PastStates, Settlement, StoreError, Stored, Verified, Voided,
@@ -55,6 +57,8 @@ impl Ports {
             answers: Arc::new(Granted { port: self.answers.clone(), function, grants }),
             deliveries: Arc::new(Granted { port: self.deliveries.clone(), function, grants }),
             directory: Arc::new(Granted { port: self.directory.clone(), function, grants }),
+            misses: Arc::new(Granted { port: self.misses.clone(), function, grants }),
+            calls: Arc::new(Granted { port: self.calls.clone(), function, grants }),
             sealer: Arc::new(Granted { port: self.sealer.clone(), function, grants }),
             signer: Arc::new(Granted { port: self.signer.clone(), function, grants }),
             discoveries: Arc::new(Granted { port: self.discoveries.clone(), function, grants }),
@@ -394,6 +398,60 @@ impl Directory for Granted<dyn Directory> {
         name: Option<&str>,
     ) -> Result<(), StoreError> {
         self.to(Grant::WriteNames).rename(organization, key, name).await
+    }
+}
+
+/// They are counted beside the answers; what this process knows of them is its own.
+#[async_trait]
+impl Misses for Granted<dyn Misses> {
+    fn is_any_used_up(&self, now: Timestamp) -> bool {
+        self.port.is_any_used_up(now)
+    }
+
+    fn is_used_up(&self, budget: &Budget, now: Timestamp) -> bool {
+        self.port.is_used_up(budget, now)
+    }
+
+    async fn count(&self, budget: &Budget, key: u128, now: Timestamp) -> Result<bool, StoreError> {
+        self.to(Grant::KeepAnswers).count(budget, key, now).await
+    }
+}
+
+#[async_trait]
+impl CallStore for Granted<dyn CallStore> {
+    async fn keep_calls(&self, records: &[CallRecord], kept: Duration) -> Result<(), StoreError> {
+        self.to(Grant::KeepCalls).keep_calls(records, kept).await
+    }
+
+    async fn calls(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        path: Path<'_>,
+        span: Span<'_>,
+        limit: usize,
+    ) -> Result<Vec<CallRecord>, StoreError> {
+        self.to(Grant::ReadCalls).calls(organization, agent, path, span, limit).await
+    }
+
+    async fn call(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        id: &str,
+    ) -> Result<Option<CallRecord>, StoreError> {
+        self.to(Grant::ReadCalls).call(organization, agent, id).await
+    }
+
+    async fn resolve_call(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        id: &str,
+        resolution: &Resolution,
+        kept: Duration,
+    ) -> Result<(), StoreError> {
+        self.to(Grant::KeepCalls).resolve_call(organization, agent, id, resolution, kept).await
     }
 }
 

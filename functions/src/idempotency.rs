@@ -46,12 +46,23 @@ pub fn key_of(headers: &HeaderMap) -> Result<Option<&str>, Problem> {
 impl Services {
     /// HMAC-SHA-256 in hex over parts that cannot run into each other.
     pub fn keyed_hash(&self, parts: &[&[u8]]) -> String {
+        hex::encode(self.keyed_digest(parts))
+    }
+
+    /// As much of it as names something.
+    pub fn short_keyed_hash(&self, parts: &[&[u8]]) -> u128 {
+        let digest = self.keyed_digest(parts);
+        let half = digest.first_chunk().expect("it has 32 bytes");
+        u128::from_be_bytes(*half)
+    }
+
+    fn keyed_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.hash_key).expect("HMAC takes keys of any length");
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part);
         }
-        hex::encode(mac.finalize().into_bytes())
+        mac.finalize().into_bytes().into()
     }
 
     pub fn slot(

@@ -13,21 +13,23 @@
 //!   on a schedule.
 //! - A start that cannot read the service's keys is no failed start, which the platform would answer for us: requests
 //!   are refused in our own words and reactions fail, each after another attempt, until one succeeds.
-//! - Log lines are written before the answer leaves, within a bound.
+//! - Log lines are written before the answer leaves, within a bound; records of calls after it, by [`afterwards`].
 
+mod afterwards;
 mod lines;
 mod log;
 pub mod metrics;
 mod request;
 
 use crate::clock;
-use crate::endpoint::{Endpoint, Measured, Shape};
+use crate::endpoint::{Endpoint, Grant, Measured, Shape};
 use crate::endpoints;
 use crate::problem::Problem;
 use crate::reactions::{self, Reacted, Reaction, Woken};
 use crate::router::{refuse, router};
 use crate::services::Services;
 use crate::start::aws::{Deployment, Opening};
+use afterwards::Afterwards;
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -110,7 +112,12 @@ async fn start(served: Served, lines: Lines) -> Result<(), String> {
     let served = match served {
         Served::Endpoint(endpoint) => {
             let source = Box::new(opening);
-            serve_requests(Requests::new(endpoint, source, lines, public_url, deployed_as)).await
+            let afterwards = match endpoint.function.grants.contains(&Grant::KeepCalls) {
+                true => Afterwards::register().await,
+                false => None,
+            };
+            let requests = Requests::new(endpoint, source, lines, public_url, deployed_as, afterwards);
+            serve_requests(requests).await
         }
         Served::Reaction(reaction) => {
             let is_cold = AtomicBool::new(true);
@@ -168,6 +175,8 @@ struct Requests {
     public_url: String,
     /// Whose metrics these are.
     deployed_as: String,
+    /// Of functions whose calls leave records.
+    afterwards: Option<Afterwards>,
 }
 
 impl Requests {
@@ -177,9 +186,10 @@ impl Requests {
         lines: Lines,
         public_url: String,
         deployed_as: String,
+        afterwards: Option<Afterwards>,
     ) -> Arc<Self> {
         let (opened, is_cold) = (OnceCell::new(), AtomicBool::new(true));
-        Arc::new(Self { endpoint, source, opened, lines, is_cold, public_url, deployed_as })
+        Arc::new(Self { endpoint, source, opened, lines, is_cold, public_url, deployed_as, afterwards })
     }
 
     async fn opened(&self) -> Result<&(Arc<Services>, Router), String> {
@@ -194,6 +204,7 @@ impl Requests {
 
     async fn answer(&self, request: lambda_http::Request) -> Result<Response<Body>, Error> {
         let started = Instant::now();
+        let mut answered = self.afterwards.as_ref().and_then(Afterwards::begin);
         let context = request.lambda_context_ref().cloned().unwrap_or_default();
         invocation(&context).begin();
         let request = request::to_ours(request, self.public_url.is_empty());
@@ -223,6 +234,10 @@ impl Requests {
         };
         self.lines.push(counted.line(&self.deployed_as, clock::now()));
         if let Ok((services, _)) = opened {
+            match &mut answered {
+                Some(answered) => answered.records = Some(services.records.clone()),
+                None => services.records.flush().await,
+            }
             settled(services, &context).await;
         }
         self.lines.flush().await;

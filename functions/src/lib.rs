@@ -3,6 +3,7 @@
 
 pub mod body;
 pub mod caller;
+pub mod calls;
 pub mod changes;
 pub mod clock;
 pub mod config;

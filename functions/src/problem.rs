@@ -94,6 +94,9 @@ codes! {
     LimitReached = "limit_reached", 409, "The organization holds as many as it may",
         "A limit that keeps the server fast was reached.",
         "Remove what is not needed, or use another organization.";
+    NotInDoubt = "not_in_doubt", 409, "The call is not in doubt",
+        "It never was, or how it ended is known already.",
+        "Read the record's resolution.";
     KeyEnded = "key_ended", 409, "The key has ended",
         "It was revoked or rotated before, or it expired.",
         "Rotate its successor, or mint a new key.";

@@ -1,6 +1,8 @@
 //! Identifiers and secrets. All of it comes from the operating system.
 
 use events::{AgentId, CommandId, KeyId, RequestId, SkillId, SubscriptionId, VersionId};
+use infra::storage::calls::id_from;
+use jiff::Timestamp;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -70,12 +72,21 @@ pub fn key_id() -> KeyId {
     KeyId(base62(12))
 }
 
-/// Unique, not secret: a random start for the process and a counter, so that a request costs no system call.
-pub fn request_id() -> RequestId {
+/// A random start for the process and a counter: unique, not secret, and no system call.
+fn counted() -> String {
     static PROCESS: OnceLock<String> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| base62(12));
-    RequestId(format!("req_{process}{}", base62_number(COUNT.fetch_add(1, Ordering::Relaxed), 7)))
+    format!("{process}{}", base62_number(COUNT.fetch_add(1, Ordering::Relaxed), 7))
+}
+
+pub fn request_id() -> RequestId {
+    RequestId(format!("req_{}", counted()))
+}
+
+/// The record of a call that began then.
+pub fn call_id(at: Timestamp) -> String {
+    format!("{}_{}", id_from(at), counted())
 }
 
 /// Evenly between 0 and 1.

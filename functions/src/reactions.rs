@@ -3,6 +3,7 @@
 pub mod catch_up;
 pub mod deliver;
 pub mod discover;
+pub mod doubts;
 pub mod mint_first;
 pub mod project;
 pub mod publish;
@@ -27,6 +28,7 @@ pub static ALL: &[&Reaction] = &[
     &retry::REACTION,
     &publish::REACTION,
     &catch_up::REACTION,
+    &doubts::REACTION,
     &sweep::REACTION,
     &reencrypt::REACTION,
     &discover::REACTION,

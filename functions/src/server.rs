@@ -61,6 +61,7 @@ pub async fn serve_app(
     let drained = async {
         connections.shutdown().await;
         services.tasks.wait().await;
+        services.records.flush().await;
     };
     if tokio::time::timeout(DRAIN_TIMEOUT, drained).await.is_err() {
         tracing::warn!("some requests did not finish in time");

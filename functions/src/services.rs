@@ -1,5 +1,6 @@
 //! What handlers work with, put together once per process.
 
+use crate::calls::recorder::Recorder;
 use crate::config::Config;
 use crate::endpoint::Grant;
 use crate::integrations::discoveries::Discoveries;
@@ -17,8 +18,10 @@ use infra::databases::pool::Pools;
 use infra::peppers::PepperSource;
 use infra::sealing::Sealer;
 use infra::signing::Signer;
+use infra::storage::calls::CallStore;
 use infra::storage::deliveries::DeliveryStore;
 use infra::storage::directory::Directory;
+use infra::storage::misses::Misses;
 use infra::storage::past::Past;
 use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
@@ -40,6 +43,8 @@ pub struct Ports {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
+    pub calls: Arc<dyn CallStore>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub discoveries: Arc<dyn Discoveries>,
@@ -69,6 +74,9 @@ pub struct Services {
     pub answers: Arc<dyn AnswerStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub directory: Arc<dyn Directory>,
+    pub misses: Arc<dyn Misses>,
+    /// Of live calls.
+    pub records: Arc<Recorder>,
     pub sealer: Arc<dyn Sealer>,
     pub signer: Arc<dyn Signer>,
     pub pools: Arc<Pools>,
@@ -164,6 +172,8 @@ impl Services {
             answers: ports.answers,
             deliveries: ports.deliveries,
             directory: ports.directory,
+            misses: ports.misses,
+            records: Arc::new(Recorder::new(ports.calls, config.calls_kept)),
             sealer: ports.sealer,
             signer: ports.signer,
             pools: Arc::new(Pools::new(drivers)),

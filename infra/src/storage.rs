@@ -1,5 +1,6 @@
 //! The event log and what is kept beside it. The ports; `sqlite` is the embedded backend, `dynamodb` the one on AWS.
 
+pub mod calls;
 pub mod chain;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -13,6 +14,7 @@ pub mod dynamodb;
 #[cfg(test)]
 mod histories;
 mod judging;
+pub mod misses;
 pub mod past;
 mod replay;
 pub mod snapshots;

@@ -19,7 +19,7 @@ use crate::http::Http;
 use ::events::OrganizationId;
 use faults::Faults;
 use fleet::Fleet;
-use functions::reactions::{mint_first, sweep};
+use functions::reactions::{Reaction, doubts, mint_first, sweep};
 use infra::emulators;
 use infra::storage::dynamodb::DynamoStore;
 use plumbing::Plumbing;
@@ -120,10 +120,20 @@ impl Cloud {
 
     /// What the schedule does every few minutes.
     pub async fn sweep(&self) -> Value {
+        self.on_schedule(&sweep::REACTION).await
+    }
+
+    /// What it does every minute.
+    pub async fn settle_doubts(&self) -> Value {
+        self.on_schedule(&doubts::REACTION).await
+    }
+
+    async fn on_schedule(&self, reaction: &Reaction) -> Value {
         let event = json!({
             "version": "0", "source": "aws.events", "detail-type": "Scheduled Event", "detail": {},
         });
-        self.fleet.ask(sweep::REACTION.name, &event).await.expect("the sweeper's answer")
+        let answer = self.fleet.ask(reaction.name, &event).await;
+        answer.unwrap_or_else(|error| panic!("{}: {error:?}", reaction.name))
     }
 
     /// Waits until the views are what a fold of the whole log gives: doorbells ring beside the answers.

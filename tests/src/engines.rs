@@ -2,6 +2,8 @@
 //! when the first test asks, by the script that `make run` uses too. They end with the process, however it ends: the
 //! script stops them when the pipe to its standard input closes.
 
+pub mod pooler;
+
 use events::IntegrationKind;
 use events::integration::SslMode;
 use infra::databases::Credentials;
@@ -232,17 +234,22 @@ impl Settings {
 
 /// Starts one engine and leaves the script waiting for this process to end.
 fn start(name: &str) -> Settings {
-    let (child, settings) = hold(name);
+    start_with(name, &[])
+}
+
+fn start_with(name: &str, environment: &[(&str, &str)]) -> Settings {
+    let (child, settings) = hold(name, environment);
     // Its standard input stays open until this process is gone.
     std::mem::forget(child);
     settings
 }
 
 /// Starts one engine, which stops when the child's standard input closes.
-fn hold(name: &str) -> (Child, Settings) {
+fn hold(name: &str, environment: &[(&str, &str)]) -> (Child, Settings) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scripts/engines.sh");
     let mut child = Command::new(script)
         .args(["hold", name])
+        .envs(environment.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -337,7 +344,7 @@ mod tests {
     #[test]
     fn an_engine_ends_and_leaves_nothing_when_the_process_that_asked_for_it_is_gone() {
         for name in ["postgres", "mysql"] {
-            let (mut child, settings) = hold(name);
+            let (mut child, settings) = hold(name, &[]);
             let home = Path::new(settings.value("ENGINES_HOME"));
             assert!(home.exists());
             drop(child.stdin.take());

@@ -4,6 +4,7 @@
 use crate::site::Site;
 use async_trait::async_trait;
 use events::{IntegrationKind, OrganizationId};
+use functions::calls::recorder::keep_up;
 use functions::endpoints;
 use functions::integrations::discoveries::Discoveries;
 use functions::problem::Problem;
@@ -22,7 +23,9 @@ impl Site {
             let config = services.config.clone();
             let ports = Ports { assistant: services.assistant.clone(), ..embedded.ports() };
             let granted = |ports: &Ports, name, grants| {
-                Arc::new(Services::granted(config.clone(), ports, embedded.keys(), name, grants))
+                let granted = Services::granted(config.clone(), ports, embedded.keys(), name, grants);
+                tokio::spawn(keep_up(Arc::downgrade(&granted.records), granted.stopping.clone()));
+                Arc::new(granted)
             };
             let worker = &reactions::discover::REACTION;
             let runs = Worker {

@@ -6,6 +6,7 @@
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod built;
+pub mod cutter;
 pub mod engines;
 pub mod http;
 pub mod schemas;
@@ -20,6 +21,10 @@ mod authorization;
 mod auto;
 #[cfg(all(test, feature = "aws"))]
 mod bus;
+#[cfg(test)]
+mod callers;
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod canaries;
 #[cfg(test)]
@@ -40,6 +45,8 @@ mod egress;
 mod examples;
 #[cfg(test)]
 mod granted;
+#[cfg(test)]
+mod isolation;
 #[cfg(all(test, feature = "aws"))]
 mod lambda_discoveries;
 #[cfg(all(test, feature = "aws"))]
@@ -58,6 +65,8 @@ mod local_story;
 mod mcp;
 #[cfg(test)]
 mod names;
+#[cfg(test)]
+mod network_faults;
 #[cfg(test)]
 mod openapi;
 #[cfg(all(test, feature = "aws"))]

@@ -3,6 +3,7 @@
 mod checks;
 mod limits;
 mod pool;
+mod pooler;
 mod schema;
 mod values;
 mod writes;

@@ -80,6 +80,7 @@ impl Story<'_> {
         let agent = self.bind().await;
         let told = self.publish_and_call(&agent).await;
         self.block_what_is_live(&agent).await;
+        self.look_who_called(&agent).await;
         self.audit(&agent, hands).await;
         self.history().await;
         told

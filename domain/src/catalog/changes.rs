@@ -92,6 +92,7 @@ fn same_object(object: &Object, was: &Object) -> bool {
         indexes,
         relationships: _,
         triggers,
+        keeps_all_writes,
         privileges,
     } = object;
     *name == was.name
@@ -102,6 +103,7 @@ fn same_object(object: &Object, was: &Object) -> bool {
         && *indexes == was.indexes
         && belongs_to(object).eq(belongs_to(was))
         && *triggers == was.triggers
+        && *keeps_all_writes == was.keeps_all_writes
         && *privileges == was.privileges
 }
 

@@ -52,6 +52,7 @@ pub fn table(name: &str) -> Object {
         indexes: Vec::new(),
         relationships: Vec::new(),
         triggers: Vec::new(),
+        keeps_all_writes: false,
         privileges: Privileges { select: true, insert: true, update: true },
     }
 }

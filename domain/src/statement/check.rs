@@ -224,6 +224,12 @@ fn forbidden(object: &Object, action: Action) -> Option<String> {
     if let Some(kind) = kind.filter(|_| action.is_write()) {
         return Some(format!("`{name}` is a {kind}; only tables are written."));
     }
+    if object.keeps_all_writes && action.is_write() {
+        return Some(format!(
+            "What keeps the rows of `{name}` has no transactions, so a write of more than one row could not be \
+             taken back. Only tables of a transactional engine are written."
+        ));
+    }
     let allowed = match action {
         Action::Read => object.privileges.select,
         Action::Insert => object.privileges.insert,

@@ -1,9 +1,11 @@
 //! `GET /agents/{agentId}/prepublish-report`: what a publish would put in front of callers.
 
 use crate::body::schema;
+use crate::calls::latency::Latency;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
 use crate::handler;
 use crate::problem::Problem;
+use crate::skills::identity::required_level;
 use domain::Organization;
 use domain::agent::{Catalogs, code_of, unfit};
 use domain::catalog::{remedy, written};
@@ -40,11 +42,15 @@ pub struct SkillReport {
     fields_leaving: Vec<String>,
     requires_confirmation: bool,
     requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    required_identity_level: Option<u8>,
     /// Parameters that come from the call and not from the model.
     caller_parameters: Vec<String>,
     uses_index: Option<String>,
     estimated_rows: Option<u64>,
     expected_latency_ms: Option<u32>,
+    /// How long live calls of this skill took, whatever version served them; null without any.
+    latency: Option<Latency>,
     /// The schema was discovered anew since it was bound.
     schema_changed_since_bound: bool,
     /// Triggers and cascades that its write sets off today.
@@ -62,6 +68,9 @@ struct Blocker {
     remedy: Option<&'static str>,
 }
 
+/// As the verdict of a connection's test: what is above it is unusable on the phone.
+const SLOW_MS: f64 = 400.0;
+
 pub static ENDPOINT: Endpoint = Endpoint {
     name: "agents-prepublish-report",
     method: Method::GET,
@@ -75,7 +84,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     success: &[200],
     problems: &[],
     repeat: Repeat::Harmless,
-    function: Function { grants: &[Grant::ReadArtefacts], ..Function::READ },
+    function: Function { grants: &[Grant::ReadArtefacts, Grant::ReadCalls], ..Function::READ },
     handle: handler!(handle),
 };
 
@@ -83,10 +92,13 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let state = &context.caller.state;
     let (agent_id, agent) = state.agent(context.path("agentId"))?;
     let catalogs = context.services.catalogs(state).await?;
+    let mut latencies = context.services.latencies(&state.id, agent_id).await?;
     let (enabled, disabled): (Vec<_>, Vec<_>) =
         state.skills_of(agent_id).partition(|(_, skill)| skill.is_enabled);
-    let skills: Vec<SkillReport> =
-        enabled.into_iter().map(|(id, skill)| report(state, id, skill, &catalogs)).collect();
+    let skills: Vec<SkillReport> = enabled
+        .into_iter()
+        .map(|(id, skill)| report(state, id, skill, &catalogs, latencies.remove(id)))
+        .collect();
     let something = !skills.is_empty() || agent.live.is_some();
     let response = ReportResponse {
         publishable: something && skills.iter().all(|skill| skill.blocked_by.is_none()),
@@ -96,7 +108,13 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     Ok(Reply::ok(&response))
 }
 
-fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs) -> SkillReport {
+fn report(
+    state: &Organization,
+    id: &SkillId,
+    skill: &Skill,
+    catalogs: &Catalogs,
+    latency: Option<Latency>,
+) -> SkillReport {
     let definition = skill.draft();
     let statement = &definition.statement;
     let is_write = statement.action.is_write();
@@ -126,6 +144,11 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
         warnings
             .push("the filter finds more rows than the answer holds; answers will be truncated".to_owned());
     }
+    if latency.as_ref().is_some_and(|latency| latency.total.p95_ms > SLOW_MS) {
+        warnings.push(format!(
+            "one call in twenty took longer than {SLOW_MS} ms, which a caller hears as silence"
+        ));
+    }
     SkillReport {
         id: id.clone(),
         tool: definition.tool.clone(),
@@ -135,10 +158,12 @@ fn report(state: &Organization, id: &SkillId, skill: &Skill, catalogs: &Catalogs
         fields_leaving: allowed_fields(statement),
         requires_confirmation: definition.requires_confirmation,
         requires_verified_identity: definition.requires_verified_identity,
+        required_identity_level: required_level(definition),
         caller_parameters: caller.map(|parameter| parameter.name.clone()).collect(),
         uses_index: statement.uses_index.clone(),
         estimated_rows: statement.estimated_rows,
         expected_latency_ms: definition.expected_latency_ms,
+        latency,
         schema_changed_since_bound: discovered != Ok(definition.schema_hash.as_str()),
         side_effects: effects,
         blocked_by: unfit(state, skill, statement, catalogs).map(blocker),

@@ -6,6 +6,7 @@ use events::{Actor, ActorKind, Event, RequestId, Subject, SubjectKind};
 use infra::assistants::key::Key;
 use infra::assistants::openai::OpenAi;
 use infra::storage::Expects;
+use infra::storage::calls::Ended;
 use infra::storage::deliveries::{Attempt, Cursor};
 use std::future::Future;
 use std::pin::Pin;
@@ -53,6 +54,12 @@ fn attempt() -> Attempt {
         status: None,
         failure: None,
     }
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+fn resolution() -> Resolution {
+    Resolution { result: Ended::Committed, at: clock::now(), by: None, note: None }
 }
 
 fn commit() -> Commit {
@@ -167,6 +174,25 @@ const USES: &[Use] = &[
         "forget a webhook",
         &[Grant::ReadDeliveries, Grant::WriteDeliveries],
         using!(ports, ports.deliveries.forget(&organization(), &hook())),
+    ),
+    (
+        "read records of calls",
+        &[Grant::ReadCalls],
+        using!(ports, ports.calls.calls(&organization(), &"agt_1".into(), Path::All, Span::default(), 1)),
+    ),
+    (
+        "look at the record of a call",
+        &[Grant::ReadCalls],
+        using!(ports, ports.calls.call(&organization(), &"agt_1".into(), "cal_1")),
+    ),
+    ("keep records of calls", &[Grant::KeepCalls], using!(ports, ports.calls.keep_calls(&[], LONG))),
+    (
+        "say how a write in doubt ended",
+        &[Grant::KeepCalls],
+        using!(
+            ports,
+            ports.calls.resolve_call(&organization(), &"agt_1".into(), "cal_1", &resolution(), LONG)
+        ),
     ),
     ("read names", &[Grant::ReadNames], using!(ports, ports.directory.names(&organization()))),
     (

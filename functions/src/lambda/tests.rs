@@ -58,7 +58,7 @@ impl Function {
         let open = Arc::new(AtomicBool::new(true));
         let source = Box::new(While { services: services.clone(), open: open.clone() });
         let lines = Lines::to(written.clone());
-        let requests = Requests::new(endpoint, source, lines, String::new(), "bindery-dev".to_owned());
+        let requests = Requests::new(endpoint, source, lines, String::new(), "bindery-dev".to_owned(), None);
         Self { requests, services, open, written, key, _folder: folder }
     }
 

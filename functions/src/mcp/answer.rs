@@ -34,7 +34,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     problems: &[],
     repeat: Repeat::Own,
     function: Function {
-        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers],
+        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers, Grant::KeepCalls],
         ..Function::CALL
     },
     handle: handler!(handle),

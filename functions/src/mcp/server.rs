@@ -9,6 +9,7 @@ use crate::skills::call::published;
 use crate::skills::outcome::answer_schema;
 use domain::limits::TOOLS_FRESH;
 use domain::organization::Live;
+use infra::storage::calls::Protocol;
 use rmcp::ServerHandler;
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
@@ -64,7 +65,7 @@ impl ServerHandler for Server {
         let outcome = async {
             let call = context::call_request(&self.context, &protocol.meta, request.arguments)?;
             let own = self.context.as_ref().clone();
-            published(own, &ENDPOINT, &request.name, &call, started).await
+            published(own, &ENDPOINT, Protocol::Mcp, &request.name, &call, started).await
         };
         let reply = outcome.await.map_err(|problem: Problem| result::error(&problem))?;
         *self.measured.lock().expect("not poisoned") = reply.measured;

@@ -4,7 +4,7 @@ use super::functions::full_name;
 use super::{Resource, attribute, data, feed, gateway, pascal, reference, sub};
 use crate::endpoints;
 use crate::lambda::metrics;
-use crate::reactions::{self, Change, Reaction, Trigger, catch_up, reencrypt, sweep};
+use crate::reactions::{self, Change, Reaction, Trigger, catch_up, doubts, reencrypt, sweep};
 use infra::storage::dynamodb::tables::TableName;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -228,7 +228,7 @@ fn counted_by_functions() -> Vec<(String, Alarm)> {
     [
         ("ViewsLate", counted("OrganizationsLate", &sweep::REACTION, behind, 3)),
         ("EventsLate", counted("EventsPublishedLate", &catch_up::REACTION, late, 3)),
-        ("WritesInDoubt", counted("WritesInDoubt", &sweep::REACTION, doubt, 1)),
+        ("WritesInDoubt", counted("WritesInDoubt", &doubts::REACTION, doubt, 1)),
         ("CredentialsRefused", counted("CredentialsRefused", &reencrypt::REACTION, refused, 1)),
     ]
     .map(|(id, alarm)| (id.to_owned(), alarm))

@@ -118,6 +118,12 @@ pub fn grant(grant: Grant) -> Vec<Value> {
         Grant::PublishEvents => {
             vec![allow("PublishEvents", &["events:PutEvents"], attribute(EVENT_BUS, "Arn"))]
         }
+        Grant::ReadCalls => {
+            vec![allow("ReadCalls", &["dynamodb:GetItem", "dynamodb:Query"], arn(TableName::Calls))]
+        }
+        Grant::KeepCalls => {
+            vec![allow("KeepCalls", &["dynamodb:BatchWriteItem", "dynamodb:PutItem"], arn(TableName::Calls))]
+        }
         Grant::ReadNames => vec![allow("ReadNames", &["dynamodb:Query"], arn(TableName::Directory))],
         Grant::WriteNames => {
             vec![allow("WriteNames", &["dynamodb:DeleteItem", "dynamodb:PutItem"], arn(TableName::Directory))]

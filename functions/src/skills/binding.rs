@@ -1,5 +1,6 @@
 //! A binding as a client sends it, and what it becomes.
 
+use super::identity::IdentityLevel;
 use super::wire::{named, too_long};
 use crate::problem::Problem;
 use crate::services::Services;
@@ -38,6 +39,9 @@ pub struct BindingRequest {
     key_column: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key_param: Option<String>,
+    /// How well the caller must be known; when absent 1 for an update, and not at all for the rest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required_identity_level: Option<IdentityLevel>,
 }
 
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
@@ -141,7 +145,7 @@ fn definition(
             Action::Update => format!("{name}: changes one record."),
         }
     });
-    Definition {
+    let mut definition = Definition {
         tool_name: request.tool_name.clone(),
         tool,
         description,
@@ -149,10 +153,15 @@ fn definition(
         binding,
         requires_confirmation: action.is_write(),
         requires_verified_identity: action == Action::Update,
+        required_identity_level: None,
         statement,
         schema_hash,
         expected_latency_ms: None,
+    };
+    if let Some(level) = request.required_identity_level {
+        definition.require_identity(level.get());
     }
+    definition
 }
 
 impl From<&Proposal> for BindingRequest {
@@ -197,6 +206,7 @@ impl BindingRequest {
             limit,
             key_column,
             key_param,
+            required_identity_level: None,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::handler;
 use crate::problem::{Code, Problem};
 use domain::Refusal;
 use http::Method;
+use infra::storage::calls::Protocol;
 use std::time::Instant;
 
 pub static ENDPOINT: Endpoint = Endpoint {
@@ -25,7 +26,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     problems: &[Code::NoPublishedVersion],
     repeat: Repeat::Own,
     function: Function {
-        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers],
+        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers, Grant::KeepCalls],
         ..Function::CALL
     },
     handle: handler!(handle),
@@ -35,7 +36,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let started = Instant::now();
     let request: CallRequest = context.body()?;
     let name = context.path("skill").to_owned();
-    published(context, &ENDPOINT, &name, &request, started).await
+    published(context, &ENDPOINT, Protocol::Http, &name, &request, started).await
 }
 
 /// The live call, whichever protocol it came by. `name` is a skill's id or its tool.
@@ -45,12 +46,13 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
 pub async fn published(
     mut context: Context,
     endpoint: &'static Endpoint,
+    protocol: Protocol,
     name: &str,
     request: &CallRequest,
     started: Instant,
 ) -> Result<Reply, Problem> {
     loop {
-        if let Some(reply) = answer(&context, name, request, started).await? {
+        if let Some(reply) = answer(&context, protocol, name, request, started).await? {
             return Ok(reply);
         }
         let Context { services, caller, headers, .. } = &context;
@@ -61,6 +63,7 @@ pub async fn published(
 /// None when the log has moved on from the caller's state.
 async fn answer(
     context: &Context,
+    protocol: Protocol,
     name: &str,
     request: &CallRequest,
     started: Instant,
@@ -86,6 +89,6 @@ async fn answer(
         let live = live.ok_or(Refusal::NotFound { what: "skill" })?;
         (live.skill_id, live.skill, live.definition, Some(live.version))
     };
-    let run = Run { skill_id, skill, definition, version };
+    let run = Run { skill_id, skill, definition, version, live: Some(protocol) };
     run.answer(context, &state, request, started).await
 }

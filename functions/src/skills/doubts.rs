@@ -5,7 +5,7 @@
 //! will be. So a slot without that evidence is the slot of a write that was never committed, whoever died; and whoever
 //! finds out late settles the attempt of this evidence and no later one.
 
-use super::outcome::Answer;
+use super::outcome::{Answer, CallBody};
 use crate::clock;
 use crate::endpoint::Reply;
 use crate::idempotency::{self, Kept};
@@ -13,11 +13,12 @@ use crate::problem::Problem;
 use crate::services::Services;
 use async_trait::async_trait;
 use domain::limits::{DOUBT_ASKED_AGAIN, DOUBT_ASKED_AGAIN_MAX, STATEMENT_TIMEOUT};
-use events::{IntegrationKind, OrganizationId};
+use events::{AgentId, IntegrationKind, OrganizationId};
 use infra::databases::driver::{BeforeCommit, Ending, Trace};
 use infra::databases::error::Fault;
 use infra::databases::{DatabaseError, Written};
 use infra::sealing::{Purpose, SealContext, SealError, Sealed};
+use infra::storage::calls::Ended;
 use infra::storage::{AnswerSlot, Settlement, StoreError, Voided};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -34,10 +35,16 @@ struct Evidence {
     /// Prefix and exception of what it makes void.
     voided: Option<(String, String)>,
     marked_at: Timestamp,
+    /// The record of the call: its agent, and its id.
+    #[serde(default)]
+    call: Option<CallName>,
     trace: Trace,
     /// What is answered if it was committed.
     reply: Kept,
 }
+
+/// Which record a call has: its agent, and the record's id.
+pub type CallName = (AgentId, String);
 
 /// A write in doubt, as it is kept.
 pub struct Doubt {
@@ -63,6 +70,7 @@ pub struct Record<'a> {
     pub kind: IntegrationKind,
     pub slots: &'a [AnswerSlot],
     pub voided: Option<&'a Voided>,
+    pub call: Option<CallName>,
     pub body: &'a (dyn Fn(&Answer) -> Reply + Sync),
     kept: Mutex<Option<Sealed>>,
 }
@@ -73,9 +81,10 @@ impl<'a> Record<'a> {
         kind: IntegrationKind,
         slots: &'a [AnswerSlot],
         voided: Option<&'a Voided>,
+        call: Option<CallName>,
         body: &'a (dyn Fn(&Answer) -> Reply + Sync),
     ) -> Self {
-        Self { services, kind, slots, voided, body, kept: Mutex::default() }
+        Self { services, kind, slots, voided, call, body, kept: Mutex::default() }
     }
 
     /// None: it was not about to be committed, so it was not.
@@ -91,6 +100,7 @@ impl<'a> Record<'a> {
             write: first.body_hash.clone(),
             voided: self.voided.map(|voided| (voided.prefix.clone(), voided.except.clone())),
             marked_at: clock::now(),
+            call: self.call.clone(),
             trace,
             reply: Kept::of(&(self.body)(&Answer::written(written))),
         };
@@ -181,6 +191,43 @@ impl Doubt {
         Duration::try_from(clock::now().duration_since(self.evidence.marked_at)).unwrap_or_default()
     }
 
+    /// Settles it as somebody says who has looked.
+    ///
+    /// # Errors
+    /// 503 when our own store or key service fails.
+    pub async fn end(&self, services: &Services, happened: bool) -> Result<(), Problem> {
+        if happened {
+            return self.happened(services).await;
+        }
+        services.answers.settle(&self.slots(), &self.sealed, Settlement::Nothing).await?;
+        Ok(())
+    }
+
+    /// The same for slots of a write whose evidence cannot be read. What it answered is not known: a repetition hears
+    /// that it was done.
+    ///
+    /// # Errors
+    /// As [`Doubt::end`].
+    pub async fn end_without_evidence(
+        services: &Services,
+        slots: &[AnswerSlot],
+        sealed: &Sealed,
+        happened: bool,
+    ) -> Result<(), Problem> {
+        if !happened {
+            services.answers.settle(slots, sealed, Settlement::Nothing).await?;
+            return Ok(());
+        }
+        let done = Answer::written(&Written { matched: 1, changed: 1, ..Written::default() });
+        let reply = Reply::ok(&CallBody::without_rows(&done));
+        let mut answers = Vec::with_capacity(slots.len());
+        for slot in slots {
+            answers.push((slot.clone(), idempotency::seal(services, slot, &reply).await?));
+        }
+        services.answers.settle(slots, sealed, Settlement::Done(&answers, None)).await?;
+        Ok(())
+    }
+
     async fn happened(&self, services: &Services) -> Result<(), Problem> {
         let slots = self.slots();
         let mut answers = Vec::with_capacity(slots.len());
@@ -222,6 +269,9 @@ impl Services {
                 Found::ForAPerson
             }
         };
+        if let (Some((agent, id)), Some(ended)) = (&evidence.call, ended(ending)) {
+            self.records.found_out(organization, agent, id, ended).await;
+        }
         tracing::info!(%organization, ?found, ended = ?ending, "a write in doubt was asked about");
         Ok(found)
     }
@@ -289,5 +339,15 @@ impl Services {
                 }
             }
         });
+    }
+}
+
+/// What a record says of it; nothing while the database cannot tell yet.
+fn ended(ending: Ending) -> Option<Ended> {
+    match ending {
+        Ending::Committed => Some(Ended::Committed),
+        Ending::RolledBack => Some(Ended::RolledBack),
+        Ending::Unknowable => Some(Ended::Unknowable),
+        Ending::Open => None,
     }
 }

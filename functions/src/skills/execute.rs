@@ -1,13 +1,16 @@
 //! Runs a compiled skill once: what `call` and `test` share.
 
+use super::caller_phone::in_e164;
 use super::doubts::{Marking, Record};
+use super::identity::VerifiedIdentity;
 use super::outcome::{Answer, Outcome};
+use crate::problem::{Code, Problem};
 use crate::services::Services;
 use domain::Organization;
 use domain::arguments::{self, Bound};
 use domain::limits::{DOUBT_ASKED_AGAIN, STATEMENT_TIMEOUT};
 use domain::skill::Skill;
-use events::skill::{Action, Definition};
+use events::skill::{Action, Definition, Source, Statement};
 use infra::databases::DatabaseError;
 use infra::databases::driver::{BeforeCommit, Ending};
 use infra::databases::error::Fault;
@@ -15,6 +18,7 @@ use infra::databases::pool::PoolKey;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -41,8 +45,12 @@ pub struct CallContext {
     pub call_id: Option<String>,
     #[serde(default)]
     pub tool_call_id: Option<String>,
+    /// The number that calls, as the telephone network or SIP has it; anonymous, or nothing, when it is withheld.
     #[serde(default)]
     pub caller_phone: Option<String>,
+    /// Where a number without a country code was dialled: a country's two letters in ISO 3166-1, such as DE.
+    #[serde(default)]
+    pub caller_region: Option<String>,
     #[serde(default)]
     pub verified_identity: Option<VerifiedIdentity>,
     /// Milliseconds from now until the answer is worth nothing.
@@ -50,38 +58,41 @@ pub struct CallContext {
     pub deadline_ms: Option<u64>,
 }
 
-/// Whether the platform knows who is calling, or as whom.
-#[derive(Clone, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum VerifiedIdentity {
-    Flag(bool),
-    Name(String),
-}
-
 impl CallContext {
-    pub fn is_verified(&self) -> bool {
-        match &self.verified_identity {
-            None => false,
-            Some(VerifiedIdentity::Flag(verified)) => *verified,
-            Some(VerifiedIdentity::Name(name)) => given(Some(name)).is_some(),
-        }
+    /// How well the platform knows who is calling: from 0, which is not at all, to 3.
+    pub fn identity_level(&self) -> u8 {
+        self.verified_identity.as_ref().map_or(0, VerifiedIdentity::level)
     }
 
-    /// Values for parameters of `source: caller`, by their canonical names.
-    pub fn values(&self) -> Map<String, Value> {
+    /// The number that calls, in E.164; none when it is withheld.
+    ///
+    /// # Errors
+    /// 400 when what came is no number.
+    pub fn phone(&self) -> Result<Option<Cow<'_, str>>, Problem> {
+        let Some(written) = given(self.caller_phone.as_ref()) else { return Ok(None) };
+        let region = given(self.caller_region.as_ref());
+        in_e164(written, region.map(|it| it.trim()))
+            .map_err(|error| Problem::fields(Code::ValidationError, vec![error]))
+    }
+
+    /// Values for the statement's parameters of `source: caller`.
+    ///
+    /// # Errors
+    /// 400 when one of them is the number that calls and what came is none. A skill that needs no number is not
+    /// stopped by one.
+    pub fn values(&self, statement: &Statement) -> Result<Map<String, Value>, Problem> {
         let mut values = Map::new();
-        let mut put = |name: &str, value: Option<&String>| {
-            if let Some(value) = given(value) {
-                values.insert(name.to_owned(), Value::String(value.clone()));
-            }
-        };
-        put("call_id", self.call_id.as_ref());
-        put("tool_call_id", self.tool_call_id.as_ref());
-        put("caller_phone", self.caller_phone.as_ref());
-        if let Some(VerifiedIdentity::Name(name)) = &self.verified_identity {
-            put("verified_identity", Some(name));
+        for parameter in statement.parameters.iter().filter(|it| it.source == Source::Caller) {
+            let value = match parameter.name.as_str() {
+                "call_id" => given(self.call_id.as_ref()).cloned(),
+                "tool_call_id" => given(self.tool_call_id.as_ref()).cloned(),
+                "caller_phone" => self.phone()?.map(Cow::into_owned),
+                "verified_identity" => self.verified_identity.as_ref().and_then(|it| it.name()).cloned(),
+                _ => None,
+            };
+            values.extend(value.map(|value| (parameter.name.clone(), Value::String(value))));
         }
-        values
+        Ok(values)
     }
 
     /// When the answer must be there.
@@ -104,8 +115,12 @@ pub struct Ready<'a> {
 }
 
 /// Values for the statement, from the model's arguments and the call's context.
-pub fn bind(definition: &Definition, request: &CallRequest) -> Result<Vec<Bound>, Box<Answer>> {
-    arguments::bind(&definition.statement, &request.arguments, &request.context.values())
+pub fn bind(
+    definition: &Definition,
+    request: &CallRequest,
+    values: &Map<String, Value>,
+) -> Result<Vec<Bound>, Box<Answer>> {
+    arguments::bind(&definition.statement, &request.arguments, values)
         .map_err(|errors| Box::new(Answer::invalid(errors)))
 }
 
@@ -125,11 +140,16 @@ pub fn judge<'a>(
         let say = "I cannot reach that system right now.";
         return refuse(Answer::new(Outcome::Unavailable, "integration_not_connected", say));
     };
-    if definition.requires_verified_identity && !request.context.is_verified() {
-        return refuse(Answer::refused(
-            "identity_required",
-            "I need to verify who you are before I can do that.",
-        ));
+    match request.context.identity_level() {
+        level if level >= definition.identity_level() => {}
+        0 => {
+            let say = "I need to verify who you are before I can do that.";
+            return refuse(Answer::refused("identity_required", say));
+        }
+        _ => {
+            let say = "I need to be more certain of who you are before I can do that.";
+            return refuse(Answer::refused("identity_level_too_low", say));
+        }
     }
     if definition.requires_confirmation && !request.confirm {
         return refuse(Answer::refused("confirmation_required", "Shall I go ahead with that?"));

@@ -1,5 +1,6 @@
 //! What a call came to, in words an agent may speak.
 
+use crate::endpoint::Measured;
 use crate::problem::Problem;
 use domain::FieldError;
 use domain::statement::row_schema;
@@ -27,6 +28,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    pub const ALL: &'static [Outcome] = &[
+        Outcome::Ok,
+        Outcome::NotFound,
+        Outcome::InvalidArguments,
+        Outcome::Refused,
+        Outcome::Timeout,
+        Outcome::Unavailable,
+        Outcome::InDoubt,
+    ];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",
@@ -51,6 +62,8 @@ pub struct Answer {
     pub matched: Option<u64>,
     pub changed: Option<u64>,
     pub database: Duration,
+    /// When it may go better.
+    pub retry_after: Option<Duration>,
 }
 
 impl Answer {
@@ -64,6 +77,7 @@ impl Answer {
             matched: None,
             changed: None,
             database: Duration::ZERO,
+            retry_after: None,
         }
     }
 
@@ -117,6 +131,11 @@ impl Answer {
             rows: written.rows.clone(),
             ..answer
         }
+    }
+
+    pub fn measured(&self) -> Measured {
+        let rows = u32::try_from(self.rows.rows.len()).unwrap_or(u32::MAX);
+        Measured { outcome: self.outcome.as_str(), code: self.code, rows, database: self.database }
     }
 
     /// Our own store or key service failed and nothing was done: that is no outcome of the call.
@@ -179,7 +198,7 @@ impl Answer {
             }
             _ => say.to_owned(),
         };
-        Self::new(outcome, error.fault.as_str(), say)
+        Self { retry_after: error.retry_after, ..Self::new(outcome, error.fault.as_str(), say) }
     }
 }
 
@@ -216,6 +235,9 @@ pub struct CallResponse {
     /// One sentence that an agent may speak.
     #[schemars(skip_serializing_if = "Option::is_none")]
     say: Option<String>,
+    /// Milliseconds after which it may go better, where that is known.
+    #[schemars(skip_serializing_if = "Option::is_none")]
+    retry_after_ms: Option<u64>,
     /// What is wrong with each argument.
     #[schemars(skip_serializing_if = "Option::is_none")]
     errors: Option<Vec<ArgumentError>>,
@@ -290,6 +312,9 @@ impl Serialize for CallBody<'_> {
         }
         if let Some(say) = &answer.say {
             map.serialize_entry("say", say)?;
+        }
+        if let Some(after) = answer.retry_after {
+            map.serialize_entry("retryAfterMs", &after.as_millis())?;
         }
         if !answer.errors.is_empty() {
             map.serialize_entry("errors", &answer.errors)?;

@@ -1,6 +1,7 @@
 //! `PATCH /agents/{agentId}/skills/{skillId}`: the review.
 
 use super::binding::OrderByRequest;
+use super::identity::IdentityLevel;
 use super::wire::{SkillItem, named, too_long};
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
@@ -30,6 +31,9 @@ pub struct PatchRequest {
     requires_confirmation: Option<bool>,
     #[serde(default)]
     requires_verified_identity: Option<bool>,
+    /// How well the caller must be known, where requiresVerifiedIdentity alone asks for 1.
+    #[serde(default)]
+    required_identity_level: Option<IdentityLevel>,
     #[serde(default)]
     order_by: Option<Vec<OrderByRequest>>,
     #[serde(default)]
@@ -144,8 +148,16 @@ async fn revised(
     if let Some(required) = request.requires_confirmation {
         definition.requires_confirmation = required;
     }
-    if let Some(required) = request.requires_verified_identity {
-        definition.requires_verified_identity = required;
+    match (request.requires_verified_identity, request.required_identity_level) {
+        (None, None) => {}
+        (Some(false), Some(_)) => {
+            let message =
+                "nobody needs to be verified with requiresVerifiedIdentity false; leave one of them out";
+            errors.push(FieldError::new("requiredIdentityLevel", "contradictory", message));
+        }
+        (Some(false), None) => definition.require_identity(0),
+        (Some(true), None) => definition.require_identity(definition.identity_level().max(1)),
+        (_, Some(level)) => definition.require_identity(level.get()),
     }
     if request.order_by.is_some() || request.limit.is_some() {
         let kind = definition.kind;

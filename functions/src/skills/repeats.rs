@@ -4,7 +4,7 @@
 //! caller who interrupts makes the model repeat the call under a new tool-call id. The record is durable before
 //! the statement is sent.
 
-use super::doubts::{Doubt, Found, Record};
+use super::doubts::{CallName, Doubt, Found, Record};
 use super::execute::{CallRequest, given};
 use super::outcome::{Answer, Outcome};
 use crate::clock;
@@ -12,7 +12,7 @@ use crate::endpoint::{Context, Reply};
 use crate::idempotency;
 use crate::problem::{Code, Problem};
 use crate::services::Services;
-use domain::arguments::Bound;
+use domain::arguments::{Bound, key_of};
 use events::skill::{Action, Bind, Definition};
 use events::{IntegrationKind, SkillId};
 use futures_util::FutureExt;
@@ -81,6 +81,10 @@ impl Repeats {
             repeats.voided = Some(Voided { organization: organization.clone(), prefix, except: own });
         }
         Ok(repeats)
+    }
+
+    pub fn slots(&self) -> &[AnswerSlot] {
+        &self.slots
     }
 
     /// Whether there is anything to recognize this write by.
@@ -152,6 +156,7 @@ impl Repeats {
         &self,
         services: &Arc<Services>,
         kind: IntegrationKind,
+        call: Option<CallName>,
         deadline: Instant,
         run: impl AsyncFnOnce(Option<&Record<'_>>) -> Answer,
         body: &(dyn Fn(&Answer) -> Reply + Sync),
@@ -187,7 +192,7 @@ impl Repeats {
                 },
             };
         }
-        let record = Record::new(services, kind, &self.slots, self.voided.as_ref(), body);
+        let record = Record::new(services, kind, &self.slots, self.voided.as_ref(), call, body);
         let ran = AssertUnwindSafe(run(Some(&record))).catch_unwind().await;
         let evidence = record.evidence();
         let answer = match (ran, &evidence) {
@@ -250,16 +255,12 @@ fn named_values(definition: &Definition, binds: &[Bound]) -> String {
     values.join("\n")
 }
 
-/// Which row an update changes: its key fills the last placeholder. An insert has none of its own; only the same
+/// Which row an update changes. An insert has none of its own; only the same
 /// insert repeats it.
 fn row_of(definition: &Definition, binds: &[Bound]) -> Option<String> {
-    let statement = &definition.statement;
-    match (statement.action, statement.binds.last(), binds.last()) {
-        (Action::Update, Some(Bind::Value { parameter }), Some(value)) => {
-            Some(format!("{}={value:?}", statement.parameters[*parameter].column))
-        }
-        (Action::Read | Action::Insert | Action::Update, _, _) => None,
-    }
+    let is_update = definition.statement.action == Action::Update;
+    let (key, value) = key_of(&definition.statement, binds).filter(|_| is_update)?;
+    Some(format!("{}={value:?}", key.column))
 }
 
 #[cfg(test)]

@@ -85,7 +85,7 @@ async fn waiting(looks_until_free: usize, patience: Duration) -> (usize, usize, 
     };
     let body = |_: &Answer| Reply::ok(&serde_json::json!({}));
     let reply =
-        repeats.once(&services, IntegrationKind::Postgres, Instant::now() + patience, run, &body).await;
+        repeats.once(&services, IntegrationKind::Postgres, None, Instant::now() + patience, run, &body).await;
     assert!(reply.is_ok(), "somebody is answered");
     (held.looks.load(Ordering::SeqCst), held.begins.load(Ordering::SeqCst), ran)
 }

@@ -24,7 +24,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
     problems: &[],
     repeat: Repeat::Own,
     function: Function {
-        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers],
+        grants: &[Grant::Dial, Grant::OpenCredentials, Grant::KeepAnswers, Grant::KeepCalls],
         ..Function::CALL
     },
     handle: handler!(handle),
@@ -37,7 +37,7 @@ async fn handle(mut context: Context) -> Result<Reply, Problem> {
         let state = &context.caller.state;
         let (agent_id, _) = state.agent(context.path("agentId"))?;
         let (skill_id, skill) = state.skill(agent_id, context.path("skillId"))?;
-        let run = Run { skill_id, skill, definition: skill.draft(), version: None };
+        let run = Run { skill_id, skill, definition: skill.draft(), version: None, live: None };
         if let Some(reply) = run.answer(&context, state, &request, started).await? {
             return Ok(reply);
         }

@@ -1,5 +1,7 @@
 //! Skills as clients see them.
 
+use super::identity::required_level;
+use crate::calls::latency::Latency;
 use domain::limits::{DESCRIPTION_CHARS, NAME_CHARS};
 use domain::skill::Skill;
 use domain::statement::{self, allowed_fields, parameters_schema, required_params};
@@ -38,12 +40,17 @@ pub struct SkillItem {
     pub quarantine_reason: Option<String>,
     pub requires_confirmation: bool,
     pub requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    pub required_identity_level: Option<u8>,
     pub non_parallelizable: bool,
     pub parameters_schema: Value,
     pub required_params: Vec<String>,
     pub allowed_fields: Vec<String>,
     pub execution_config: ExecutionConfig,
     pub expected_latency_ms: Option<u32>,
+    /// How long its live calls took; absent before the first one, and in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency: Option<Latency>,
     #[schemars(with = "String")]
     pub created_at: Timestamp,
     #[schemars(with = "String")]
@@ -65,6 +72,8 @@ pub struct ExecutionConfig {
     pub statement_hash: String,
     pub parameters: Vec<Parameter>,
     pub plan: PlanItem,
+    /// What a write changes beyond its own row, by triggers and foreign keys, as far as the user may see them.
+    pub side_effects: Vec<String>,
 }
 
 impl ExecutionConfig {
@@ -78,6 +87,7 @@ impl ExecutionConfig {
                 uses_index: statement.uses_index.clone(),
                 estimated_rows: statement.estimated_rows,
             },
+            side_effects: statement.side_effects.clone(),
         }
     }
 }
@@ -111,12 +121,14 @@ impl SkillItem {
             quarantine_reason: quarantine.map(|quarantine| quarantine.reason.clone()),
             requires_confirmation: definition.requires_confirmation,
             requires_verified_identity: definition.requires_verified_identity,
+            required_identity_level: required_level(definition),
             non_parallelizable: statement.action.is_write(),
             parameters_schema: parameters_schema(statement),
             required_params: required_params(statement),
             allowed_fields: allowed_fields(statement),
             execution_config: ExecutionConfig::of(definition),
             expected_latency_ms: definition.expected_latency_ms,
+            latency: None,
             created_at: skill.created_at,
             updated_at: skill.updated_at,
         }
@@ -134,6 +146,8 @@ pub struct CompiledSkill {
     pub is_write: bool,
     pub requires_confirmation: bool,
     pub requires_verified_identity: bool,
+    /// How well the caller must be known, 1 to 3; null when not at all.
+    pub required_identity_level: Option<u8>,
     pub non_parallelizable: bool,
     pub parameters_schema: Value,
     pub allowed_fields: Vec<String>,
@@ -151,6 +165,7 @@ impl CompiledSkill {
             is_write: statement.action.is_write(),
             requires_confirmation: definition.requires_confirmation,
             requires_verified_identity: definition.requires_verified_identity,
+            required_identity_level: required_level(definition),
             non_parallelizable: statement.action.is_write(),
             parameters_schema: parameters_schema(statement),
             allowed_fields: allowed_fields(statement),

@@ -233,6 +233,8 @@ impl Opening {
             answers: store.clone(),
             deliveries: store.clone(),
             directory: store.clone(),
+            misses: store.clone(),
+            calls: store.clone(),
             sealer: sealer.clone(),
             signer: Arc::new(KmsSigner::new(&self.sdk, self.deployment.checkpoints_key.clone())),
             discoveries: Arc::new(Shared { store: discoveries.clone() }),

@@ -1,6 +1,7 @@
 //! On one machine: SQLite and a key file in one data folder.
 
 use super::assistants;
+use crate::calls::recorder::keep_up;
 use crate::config::Config;
 use crate::integrations::discoveries::in_process::InProcess;
 use crate::services::{Ports, ServiceKeys, Services};
@@ -9,7 +10,7 @@ use infra::peppers::{OnePepper, PepperSource};
 use infra::sealing::key_file::KeyFileSealer;
 use infra::signing::DerivedSigner;
 use infra::storage::EventLog;
-use infra::storage::sqlite::SqliteStore;
+use infra::storage::sqlite::{SqliteCalls, SqliteStore};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub const KEY_FILE: &str = "bindery.key";
 /// The store and the sealer of a data folder.
 pub struct Embedded {
     pub store: Arc<SqliteStore>,
+    /// Records of live calls.
+    pub calls: Arc<SqliteCalls>,
     pub sealer: Arc<KeyFileSealer>,
     /// For the hashes of API keys.
     pub peppers: Arc<dyn PepperSource>,
@@ -35,6 +38,7 @@ impl Embedded {
         let store = SqliteStore::open(data_dir)
             .await
             .map_err(|error| format!("the data folder {}: {error}", data_dir.display()))?;
+        let calls = SqliteCalls::open(data_dir).await.map_err(|error| error.to_string())?;
         let key_file = data_dir.join(KEY_FILE);
         // With a history, a new key would open nothing that was sealed: a lost one must be brought back.
         let is_new = store.organizations().await.map_err(|error| error.to_string())?.is_empty();
@@ -42,7 +46,7 @@ impl Embedded {
             if is_new { KeyFileSealer::open_or_create(&key_file) } else { KeyFileSealer::open(&key_file) };
         let sealer = opened.map_err(|error| error.to_string())?;
         let peppers = Arc::new(OnePepper::new(sealer.derive("api-key-pepper")));
-        Ok(Self { store, sealer: Arc::new(sealer), peppers })
+        Ok(Self { store, calls, sealer: Arc::new(sealer), peppers })
     }
 
     pub fn ports(&self) -> Ports {
@@ -54,6 +58,8 @@ impl Embedded {
             answers: self.store.clone(),
             deliveries: self.store.clone(),
             directory: self.store.clone(),
+            misses: self.store.clone(),
+            calls: self.calls.clone(),
             sealer: self.sealer.clone(),
             signer: Arc::new(DerivedSigner::new(&self.sealer.derive("checkpoints"))),
             discoveries: Arc::new(InProcess::default()),
@@ -93,8 +99,9 @@ impl Embedded {
             return Err(format!("ended credentials of {organization}: {error}"));
         }
         services.deliver_all().await.map_err(|error| error.to_string())?;
-        let (weak, store) = (Arc::downgrade(&services), Arc::downgrade(&self.store));
-        tokio::spawn(sweep(weak, store));
+        tokio::spawn(keep_up(Arc::downgrade(&services.records), services.stopping.clone()));
+        let stores = (Arc::downgrade(&self.store), Arc::downgrade(&self.calls));
+        tokio::spawn(sweep(Arc::downgrade(&services), stores));
         Ok(services)
     }
 }
@@ -114,11 +121,15 @@ impl Services {
     }
 }
 
-async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
+async fn sweep(services: Weak<Services>, (store, calls): (Weak<SqliteStore>, Weak<SqliteCalls>)) {
     let mut interval = tokio::time::interval(SWEEP);
     loop {
         interval.tick().await;
-        let (Some(services), Some(store)) = (services.upgrade(), store.upgrade()) else { return };
+        let (Some(services), Some(store), Some(calls)) =
+            (services.upgrade(), store.upgrade(), calls.upgrade())
+        else {
+            return;
+        };
         let kept = jiff::SignedDuration::try_from(domain::limits::IDEMPOTENCY_KEPT).expect("7 days fit");
         let now = crate::clock::now();
         if let Err(error) = services.answers.expire(now).await {
@@ -126,6 +137,9 @@ async fn sweep(services: Weak<Services>, store: Weak<SqliteStore>) {
         }
         if let Err(error) = store.expire_commands(now - kept).await {
             tracing::warn!(%error, "expired command ids stay for now");
+        }
+        if let Err(error) = calls.expire(now - services.records.kept).await {
+            tracing::warn!(%error, "expired records of calls stay for now");
         }
         services.rates.forget_quiet();
         services.keep_up_pasts().await;

@@ -152,7 +152,7 @@ pub async fn run_checks(drivers: &Drivers, kind: IntegrationKind, credentials: &
         Ok(connection) => {
             // One clock ran over both; the dial is by far the longer part of it.
             checks.add(Finding::passed("Connected, with TLS."), opening);
-            checks.add(Finding::passed("Logged in."), opening);
+            checks.add(logged_in(&connection.server()), opening);
             connection
         }
         Err(OpenError { phase, error }) => {
@@ -168,6 +168,18 @@ pub async fn run_checks(drivers: &Drivers, kind: IntegrationKind, credentials: &
     let server = connection.server().into();
     connection.close().await;
     checks.report(latency, Some(server))
+}
+
+fn logged_in(server: &ServerInfo) -> Finding {
+    if !server.pooled {
+        return Finding::passed("Logged in.");
+    }
+    Finding::warning(
+        "Logged in to a pooler that shares its sessions, such as PgBouncer.",
+        "It works. Because nothing can be kept in a session, each read is a read-only transaction that brings its \
+         settings along, statements are planned on every call, and a write takes one round trip more. Give the \
+         server's own address for the shortest answers.",
+    )
 }
 
 /// The checks after login, until one fails.

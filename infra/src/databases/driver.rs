@@ -41,6 +41,8 @@ pub struct ServerInfo {
     pub engine: String,
     /// Digits and points only.
     pub version: String,
+    /// Sessions are not our own: a pooler hands each transaction to any of its connections.
+    pub pooled: bool,
 }
 
 /// What the planner says of a frozen statement.

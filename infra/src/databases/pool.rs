@@ -50,7 +50,8 @@ impl Pools {
     /// Runs a frozen read on a warm connection, or on a new one.
     ///
     /// # Errors
-    /// `TooManyConnections` with `retry_after` when all connections stay busy for [`limits::POOL_WAIT`]; the faults
+    /// `TooManyConnections` with `retry_after` when all connections stay busy for [`limits::POOL_WAIT`], and at once when
+    /// so many wait that they will; the faults
     /// of opening; those of [`Connection::read`].
     pub async fn read(
         &self,

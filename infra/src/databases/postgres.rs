@@ -6,6 +6,7 @@ mod errors;
 mod execute;
 mod introspect;
 mod prove;
+mod session;
 mod trace;
 mod values;
 mod wire;
@@ -35,6 +36,10 @@ pub(super) struct Postgres {
     server: ServerInfo,
     /// Whether the server says by what a transaction can be asked about later.
     traces: bool,
+    /// A pooler stands in between, and sessions are not our own.
+    pooled: bool,
+    /// It is to be replaced.
+    outgrown: bool,
 }
 
 #[async_trait]
@@ -44,7 +49,7 @@ impl Connection for Postgres {
     }
 
     fn is_usable(&self) -> bool {
-        !self.canceller.was_fired() && self.wire.is_open()
+        !self.outgrown && !self.canceller.was_fired() && self.wire.is_open()
     }
 
     async fn read(

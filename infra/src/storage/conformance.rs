@@ -2,16 +2,20 @@
 
 pub mod appending;
 pub mod beside;
+pub mod calls;
 pub mod conflicts;
 pub mod deliveries;
 pub mod directory;
+pub mod misses;
 #[cfg(test)]
 pub mod past;
 pub mod reading;
 pub mod verifying;
 
+use super::calls::CallStore;
 use super::deliveries::DeliveryStore;
 use super::directory::Directory;
+use super::misses::Misses;
 use super::{
     AnswerStore, AppendError, Artefacts, Commit, Committed, CredentialStore, EventLog, Expects, PastStates,
 };
@@ -28,12 +32,13 @@ use std::sync::Arc;
 
 /// What a whole backend is; the log's own tests ask for no more than the log.
 pub trait Store:
-    EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory
+    EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory + Misses
 {
 }
 
-impl<S: EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory> Store
-    for S
+impl<
+    S: EventLog + Artefacts + PastStates + CredentialStore + AnswerStore + DeliveryStore + Directory + Misses,
+> Store for S
 {
 }
 
@@ -67,6 +72,12 @@ pub enum Tamper {
     Swap(Seq, Seq),
     /// The commit of another organization at the same place.
     Foreign(OrganizationId, Seq),
+}
+
+/// One place for records of calls, empty at first.
+#[async_trait]
+pub trait CallBackend: Send + Sync {
+    async fn open_calls(&self) -> Arc<dyn CallStore>;
 }
 
 /// Makes a test of every function of the suite; `$backend` is an expression that makes a backend.
@@ -112,6 +123,22 @@ macro_rules! storage_conformance {
         $crate::storage_conformance!(@each $backend; directory:
             a_name_is_given_changed_and_erased
             names_belong_to_one_organization
+        );
+        $crate::storage_conformance!(@each $backend; misses:
+            a_key_that_is_missed_again_costs_nothing_more
+            one_budget_is_nobody_elses
+            a_budget_is_whole_again_when_its_time_is_over
+            of_many_who_miss_at_once_no_more_are_counted_than_there_is_room_for
+        );
+    };
+    (calls: $backend:expr) => {
+        $crate::storage_conformance!(@each $backend; calls:
+            calls_are_read_newest_first_and_page_by_page
+            each_way_leads_to_its_own_calls
+            a_call_is_found_by_its_id_and_only_where_it_belongs
+            a_batch_that_is_kept_again_is_there_once
+            how_a_doubt_ended_stands_beside_its_call_whichever_came_first
+            a_thousand_calls_are_kept_in_one_go
         );
     };
     (log: $backend:expr) => {

@@ -3,8 +3,10 @@
 mod answers;
 mod append;
 mod artefacts;
+mod batch;
 #[cfg(test)]
 mod beside_tests;
+mod calls;
 #[cfg(any(test, feature = "conformance"))]
 mod create;
 mod credentials;
@@ -15,6 +17,7 @@ mod errors;
 mod items;
 mod leases;
 mod memory;
+mod misses;
 pub mod past;
 mod projector;
 mod reader;
@@ -29,6 +32,7 @@ mod views;
 pub use create::create_tables;
 pub use projector::{Projected, Swept};
 
+use super::misses::MissMemory;
 use super::replay::{self, Rows};
 use super::{AppendError, Commit, Committed, EventLog, StoreError, Stored, Verified};
 use async_trait::async_trait;
@@ -56,6 +60,7 @@ pub struct DynamoStore {
     attempts: answers::Attempts,
     patience: Patience,
     memory: Memory,
+    misses: MissMemory,
 }
 
 /// How long is waited, and what is still believed meanwhile. Tests shorten it.
@@ -115,6 +120,7 @@ impl DynamoStore {
             attempts: answers::Attempts::default(),
             patience,
             memory: Memory::default(),
+            misses: MissMemory::default(),
         }
     }
 }

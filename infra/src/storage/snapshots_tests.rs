@@ -52,6 +52,7 @@ fn catalog(objects: usize) -> Arc<Catalog> {
         indexes: Vec::new(),
         relationships: Vec::new(),
         triggers: Vec::new(),
+        keeps_all_writes: false,
         privileges: Privileges { select: true, insert: false, update: false },
     };
     Arc::new(Catalog {

@@ -3,11 +3,13 @@
 mod answers;
 mod append;
 mod artefacts;
+mod calls;
 mod credentials;
 mod deliveries;
 mod directory;
 mod documents;
 mod lock;
+mod misses;
 mod past;
 mod reader;
 mod schema;
@@ -15,9 +17,11 @@ mod warm;
 mod watch;
 mod writer;
 
+pub use calls::SqliteCalls;
 pub use lock::{LockError, ServingLock};
 
 use super::documents::Compared;
+use super::misses::MissMemory;
 use super::replay::{self, Rows};
 use super::{AppendError, Commit, Committed, EventLog, StoreError, Stored, Verified};
 use async_trait::async_trait;
@@ -40,6 +44,7 @@ pub struct SqliteStore {
     warm: Arc<Warm>,
     confirmed: Confirmed,
     turns: deliveries::Turns,
+    misses: MissMemory,
     /// Tells this process's running answers from those that a dead one left behind.
     process: String,
 }
@@ -65,6 +70,7 @@ impl SqliteStore {
             warm,
             confirmed: Confirmed::now(trusted),
             turns: deliveries::Turns::default(),
+            misses: MissMemory::default(),
             process: uuid::Uuid::new_v4().simple().to_string(),
             path,
         });

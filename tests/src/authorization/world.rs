@@ -25,6 +25,7 @@ impl World {
             ("discovery", format!("dsc_{}", random::base62(20))),
             ("subscription", random::subscription_id().0),
             ("delivery", random::attempt_id()),
+            ("call", random::call_id(functions::clock::now())),
         ]);
         Self { ids }
     }
@@ -42,10 +43,12 @@ impl World {
         let agent = site.agent(http).await;
         let skill = site.bind(http, &agent, engine, binding()).await;
         let published = http.post(&format!("/agents/{agent}/publish"), json!({})).await;
+        let call = called(http, &agent).await;
         let (subscription, delivery) = subscribe(http).await;
         let ids = BTreeMap::from([
             ("subscription", subscription),
             ("delivery", delivery),
+            ("call", call),
             ("agent", agent),
             ("skill", text(&skill["id"])),
             ("version", text(&published.data()["id"])),
@@ -102,6 +105,7 @@ impl World {
             "skills-bind" => binding(),
             "skills-auto" => json!({ "goal": "find a patient by phone" }),
             "skills-test" | "skills-call" => json!({ "arguments": { "phone": "+12025550142" } }),
+            "calls-settle" => json!({ "happened": true }),
             "mcp-answer" => json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" }),
             "subscriptions-create" => json!({ "url": NOBODY }),
             "keys-rename" => json!({ "name": null }),
@@ -127,6 +131,7 @@ pub fn parameters(endpoint: &Endpoint) -> Vec<(&'static str, &'static str)> {
             ("id", "keys-rename" | "keys-rotate" | "keys-revoke") => (name, "key"),
             ("id", _) if endpoint.name.starts_with("subscriptions-") => (name, "subscription"),
             ("deliveryId", _) => (name, "delivery"),
+            ("callRecordId", _) => (name, "call"),
             ("id", "integrations-discovery") => (name, "discovery"),
             (name, endpoint) => panic!("tell the authorization matrix what {{{name}}} of {endpoint} is"),
         })
@@ -135,6 +140,13 @@ pub fn parameters(endpoint: &Endpoint) -> Vec<(&'static str, &'static str)> {
 
 /// A webhook's address where nobody listens.
 const NOBODY: &str = "http://127.0.0.1:1/hook";
+
+/// The record of a live call.
+async fn called(http: &Http, agent: &str) -> String {
+    let call = json!({ "arguments": { "phone": "+12025550142" } });
+    http.post(&format!("/agents/{agent}/skills/find_patient/call"), call).await.data();
+    text(&http.get(&format!("/agents/{agent}/calls")).await.data()[0]["id"])
+}
 
 /// A subscription and an attempt to deliver an event of this organization.
 async fn subscribe(http: &Http) -> (String, String) {

@@ -15,14 +15,17 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 /// An answer of more than this is refused, unless it is streamed.
 const ANSWER_BYTES: usize = 6 * 1024 * 1024;
+
+const EXTENSION: &str = "0fd54a3c-8f3b-4a57-9d4c-5f2b3a1e7c11";
 
 pub struct Invocation {
     /// A UUID.
@@ -63,6 +66,31 @@ struct Shared {
     running: Mutex<HashMap<String, oneshot::Sender<Outcome>>>,
     phase: watch::Sender<Phase>,
     arn: String,
+    extension: Extension,
+}
+
+/// What the process does once its answer has left: it is not given another event before it asks for one here too.
+struct Extension {
+    is_registered: AtomicBool,
+    /// A permit while it waits for an event.
+    idle: Semaphore,
+    invoked: mpsc::UnboundedSender<()>,
+    events: tokio::sync::Mutex<mpsc::UnboundedReceiver<()>>,
+}
+
+impl Extension {
+    fn new() -> Self {
+        let (invoked, events) = mpsc::unbounded_channel();
+        let (is_registered, events) = (AtomicBool::new(false), tokio::sync::Mutex::new(events));
+        Self { is_registered, idle: Semaphore::new(0), invoked, events }
+    }
+
+    async fn hears_of_an_invocation(&self) {
+        if self.is_registered.load(Ordering::Acquire) {
+            self.idle.acquire().await.expect("it is never closed").forget();
+            let _ = self.invoked.send(());
+        }
+    }
 }
 
 impl RuntimeApi {
@@ -77,12 +105,15 @@ impl RuntimeApi {
             running: Mutex::default(),
             phase,
             arn: format!("arn:aws:lambda:eu-central-1:123456789012:function:{function}"),
+            extension: Extension::new(),
         });
         let router = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
             .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
+            .route("/2020-01-01/extension/register", post(register))
+            .route("/2020-01-01/extension/event/next", get(next_of_extension))
             .with_state(shared);
         let serving = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("a listener that is open");
@@ -108,6 +139,7 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
     let Some(invocation) = shared.waiting.lock().await.recv().await else {
         return StatusCode::GONE.into_response();
     };
+    shared.extension.hears_of_an_invocation().await;
     let Invocation { request_id, event, timeout, outcome } = invocation;
     let deadline = (SystemTime::now() + timeout).duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
     let trace = format!("Root=1-{:08x}-{}", deadline / 1000, &request_id.replace('-', "")[..24]);
@@ -121,6 +153,25 @@ async fn next(State(shared): State<Arc<Shared>>) -> Response {
         .expect("well-formed headers");
     shared.running.lock().expect("not poisoned").insert(request_id, outcome);
     answer
+}
+
+async fn register(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if !headers.contains_key("lambda-extension-name") {
+        return StatusCode::BAD_REQUEST.into_response();
+    }
+    shared.extension.is_registered.store(true, Ordering::Release);
+    ([("lambda-extension-identifier", EXTENSION)], "{}").into_response()
+}
+
+async fn next_of_extension(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    if headers.get("lambda-extension-identifier").is_none_or(|id| id.as_bytes() != EXTENSION.as_bytes()) {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    shared.extension.idle.add_permits(1);
+    match shared.extension.events.lock().await.recv().await {
+        Some(()) => r#"{"eventType":"INVOKE"}"#.into_response(),
+        None => StatusCode::GONE.into_response(),
+    }
 }
 
 impl Shared {

@@ -90,6 +90,7 @@ fn catalog() -> Catalog {
             indexes: vec![Key { name: "key".to_owned(), columns: vec!["id".to_owned()], unique: true }],
             relationships: Vec::new(),
             triggers: Vec::new(),
+            keeps_all_writes: false,
             privileges: Privileges { select: true, insert: true, update: true },
         }
     });

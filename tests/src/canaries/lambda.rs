@@ -2,7 +2,7 @@
 
 use super::needles::{Canary, Needles};
 use super::scenario::Scenario;
-use super::{assert_clean, assert_clean_answers, holds};
+use super::{assert_clean, assert_clean_answers, assert_clean_file, holds};
 use crate::aws::Cloud;
 use crate::aws::streams::Reader;
 use crate::engines::engine;
@@ -44,7 +44,7 @@ async fn secrets_stay_where_they_belong_on_lambda(kind: IntegrationKind) {
         "what is no secret is found, unpacked"
     );
     for (place, bytes) in &stored {
-        assert_clean(&needles, place, bytes);
+        assert_clean_file(&needles, place, bytes);
     }
 
     let sealed = || async {

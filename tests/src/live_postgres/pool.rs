@@ -5,7 +5,7 @@ use events::OrganizationId;
 use infra::databases::error::Fault;
 use infra::databases::pool::{CredentialSource, PoolKey, Pools};
 
-fn pools(credentials: &Credentials) -> (Arc<Pools>, PoolKey, CredentialSource) {
+pub fn pools(credentials: &Credentials) -> (Arc<Pools>, PoolKey, CredentialSource) {
     let key = PoolKey {
         organization: OrganizationId::from("live"),
         kind: IntegrationKind::Postgres,

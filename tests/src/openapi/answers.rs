@@ -7,8 +7,10 @@ use crate::site::{Site, all_scopes};
 use crate::story::{Hands, Story, Teller};
 use events::IntegrationKind;
 use functions::endpoints;
+use infra::storage::calls::{CallRecord, CallStore, Protocol};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// The document, with every object closed: an answer with a member that is not documented does not fit.
 fn closed(mut document: Value) -> Value {
@@ -97,7 +99,7 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
         if let Some(attempt) = of_event {
             break attempt["id"].as_str().expect("an id").to_owned();
         }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     };
     http.post(&webhook(&format!("/deliveries/{attempted}/redeliver")), json!({})).await.data();
     for path in ["/rotate-secret", "/resume"] {
@@ -141,6 +143,11 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     assert_eq!(http.post(&auto, json!({ "goal": goal })).await.status, 201);
     assert_eq!(http.post(&auto, json!({ "goal": goal, "save": false })).await.status, 200);
     assert_eq!(http.post(&auto, json!({ "goal": "zxqj" })).await.code(), "no_binding_found");
+    let in_doubt = in_doubt(site, agent, &skill).await;
+    http.get(&desk("/calls?outcome=in_doubt&resolved=false")).await.data();
+    let settle = desk(&format!("/calls/{in_doubt}/settle"));
+    http.post(&settle, json!({ "happened": false, "note": "looked" })).await.data();
+    assert_eq!(http.post(&settle, json!({ "happened": false })).await.code(), "not_in_doubt");
     http.post(&desk("/rollback"), json!({ "versionId": version })).await.data();
     http.delete(&desk(&format!("/skills/{skill}"))).await.data();
     let minted = http.post("/keys", json!({ "name": "a", "scopes": ["agents:read"] })).await;
@@ -171,6 +178,38 @@ async fn ask_the_rest(site: &Site, http: &Http, kind: IntegrationKind, agent: &s
     assert_eq!(http.post(&desk("/publish"), json!({})).await.status, 409);
 }
 
+/// The record of a write whose end nobody saw.
+async fn in_doubt(site: &Site, agent: &str, skill: &str) -> String {
+    let at = functions::clock::now();
+    let record = CallRecord {
+        id: functions::random::call_id(at),
+        organization: "default".into(),
+        agent: agent.into(),
+        at,
+        skill: skill.into(),
+        tool: "book".to_owned(),
+        version: Some(1),
+        protocol: Protocol::Http,
+        outcome: "in_doubt".into(),
+        code: Some("in_doubt".into()),
+        rows: 0,
+        replayed: false,
+        total_us: 1,
+        database_us: 1,
+        key: "k1".into(),
+        request_id: "req_1".into(),
+        call_id: Some("call".to_owned()),
+        tool_call_id: Some("tool".to_owned()),
+        lookup: Some("id".to_owned()),
+        arguments: vec![("id".to_owned(), "00".to_owned())],
+        doubt: None,
+        resolution: None,
+    };
+    let kept = site.embedded.calls.keep_calls(std::slice::from_ref(&record), Duration::from_secs(60)).await;
+    kept.expect("it is kept");
+    record.id
+}
+
 /// An endpoint that answers otherwise when it takes long.
 async fn discover_slowly(seen: &Seen, kind: IntegrationKind) {
     let site = Site::start_granted(&[("BINDERY_DISCOVERY_ANSWER_AFTER_MS", "1")]).await;
@@ -182,7 +221,7 @@ async fn discover_slowly(seen: &Seen, kind: IntegrationKind) {
     let path =
         format!("/integrations/{kind}/discoveries/{}", last.data()["discoveryId"].as_str().expect("an id"));
     while http.get(&path).await.data()["status"] == "running" {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

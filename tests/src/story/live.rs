@@ -2,6 +2,10 @@
 
 use super::{Story, Told, text, version};
 use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 impl Story<'_> {
     pub(super) async fn publish_and_call(&self, agent: &str) -> Told {
@@ -82,6 +86,40 @@ impl Story<'_> {
             shown.to_string()
         })
         .await
+    }
+
+    /// By the value that found the patient, of which the records hold a keyed hash.
+    pub(super) async fn look_who_called(&self, agent: &str) {
+        self.teller.chapter("Which calls looked this patient up? Each left a record, without a value in it");
+        let path = format!("/agents/{agent}/calls?lookup=%2B12025550142&limit=5");
+        // Where each endpoint is a process of its own, its records come in their own time.
+        let give_up = Instant::now() + RECORDED_WITHIN;
+        while self.http.get(&path).await.body["pagination"]["total"] != 4 {
+            assert!(Instant::now() < give_up, "the four calls are not recorded");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        let calls = self
+            .done("GET", &path, None, |data| {
+                let calls = data.as_array().into_iter().flatten();
+                let lines: Vec<String> = calls
+                    .map(|call| {
+                        format!(
+                            "{} {} by {} ({} ms), phone {}…",
+                            text(&call["tool"]),
+                            text(&call["outcome"]),
+                            call["actor"]["name"],
+                            call["timing"]["totalMs"],
+                            &text(&call["lookup"]["hash"])[..8]
+                        )
+                    })
+                    .collect();
+                lines.join("; ")
+            })
+            .await;
+        let outcomes: Vec<&Value> =
+            calls.as_array().into_iter().flatten().map(|call| &call["outcome"]).collect();
+        assert_eq!(outcomes, ["ok", "refused", "refused", "ok"], "{calls}");
+        assert!(!calls.to_string().contains("2025550142"), "{calls}");
     }
 
     pub(super) async fn block_what_is_live(&self, agent: &str) {

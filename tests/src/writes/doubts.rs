@@ -1,11 +1,13 @@
 //! Ways that break and servers that die around a live write: nothing happens twice, and nothing is said that is not so.
 
-use super::cutter::{Break, Cutter, POINTS, Point};
 use crate::command_line::program::Server;
+use crate::cutter::{Break, Cutter, How, POINTS, Point};
 use crate::desk::Desk;
+use crate::engines::pooler::pooler;
 use crate::http::{Answer, Http};
 use events::IntegrationKind;
 use functions::start::embedded::Embedded;
+use infra::databases::Credentials;
 use infra::storage::AnswerStore;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -15,16 +17,20 @@ use std::time::{Duration, Instant};
 const KNOWN_WITHIN: Duration = Duration::from_secs(60);
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// The statement, and its COMMIT.
-const FLIGHTS: usize = 2;
+pub const FLIGHTS: usize = 2;
+/// Before them BEGIN, where a pooler stands in between.
+const POOLED_FLIGHTS: usize = 3;
 
 fn seeds() -> usize {
     if std::env::var_os("BINDERY_PROVE").is_some() { 100 } else { 2 }
 }
 
-struct Broken {
-    desk: Desk,
-    cutter: Arc<Cutter>,
+pub struct Broken {
+    pub desk: Desk,
+    pub cutter: Arc<Cutter>,
     kind: IntegrationKind,
+    /// The last of a write is COMMIT.
+    flights: usize,
     cases: usize,
     /// How often the first answer was that nobody knows.
     doubts: usize,
@@ -33,16 +39,31 @@ struct Broken {
 }
 
 /// One write: what to call, with what, and how often it has happened, as SQL.
-struct Write {
-    tool: &'static str,
-    body: Value,
+pub struct Write {
+    pub tool: &'static str,
+    pub body: Value,
     effects: String,
 }
 
 impl Broken {
-    async fn open(kind: IntegrationKind) -> Self {
-        let cutter = Cutter::before(crate::engines::engine(kind).port).await;
-        let rows = seeds() * POINTS.len() * FLIGHTS * 2;
+    pub async fn open(kind: IntegrationKind) -> Self {
+        let port = crate::engines::engine(kind).port;
+        Self::open_through(kind, FLIGHTS, port, |credentials| credentials).await
+    }
+
+    async fn open_pooled() -> Self {
+        let way = |credentials| pooler().to(credentials);
+        Self::open_through(IntegrationKind::Postgres, POOLED_FLIGHTS, pooler().port, way).await
+    }
+
+    async fn open_through(
+        kind: IntegrationKind,
+        flights: usize,
+        port: u16,
+        way: impl FnOnce(Credentials) -> Credentials,
+    ) -> Self {
+        let cutter = Cutter::before(port).await;
+        let rows = seeds() * POINTS.len() * POOLED_FLIGHTS * 2;
         let rows: Vec<_> = (0..=rows).map(|id| format!("({id}, 'free', 0)")).collect();
         let rows = rows.join(", ");
         let sql = match kind {
@@ -63,7 +84,7 @@ impl Broken {
                  CREATE TABLE messages (id bigint AUTO_INCREMENT PRIMARY KEY, body varchar(80));"
             ),
         };
-        let desk = Desk::open_through(kind, &sql, |credentials| cutter.to(credentials)).await;
+        let desk = Desk::open_through(kind, &sql, |credentials| cutter.to(way(credentials))).await;
         let input = |name: &str| json!({ "param": name, "arg": name });
         desk.bind(json!({
             "toolName": "note", "operation": "rooms.update", "keyColumn": "id", "keyParam": "id",
@@ -79,11 +100,15 @@ impl Broken {
         )
         .await;
         desk.publish().await;
-        Self { desk, cutter, kind, cases: 0, doubts: 0, left: 0 }
+        Self { desk, cutter, kind, flights, cases: 0, doubts: 0, left: 0 }
+    }
+
+    pub fn cases(&self) -> usize {
+        self.cases
     }
 
     /// The next write, each kind in its turn.
-    fn write(&mut self) -> Write {
+    pub fn write(&mut self) -> Write {
         self.cases += 1;
         let case = self.cases;
         let name = format!("Gast {case}");
@@ -108,13 +133,13 @@ impl Broken {
         Write { tool, body: json!({ "arguments": arguments, "context": context }), effects }
     }
 
-    async fn call(&self, http: &Http, write: &Write) -> Answer {
+    pub async fn call(&self, http: &Http, write: &Write) -> Answer {
         let path = format!("/agents/{}/skills/{}/call", self.desk.agent, write.tool);
         http.send("POST", &path, Some(&write.body), &[]).await
     }
 
     /// Opens the connection that the next write uses, and prepares on it what that runs.
-    async fn warm(&self, http: &Http, tool: &str, number: usize) {
+    pub async fn warm(&self, http: &Http, tool: &str, number: usize) {
         let name = format!("warm {number}");
         let arguments = match tool {
             "note" => json!({ "id": 0, "note": name }),
@@ -126,7 +151,7 @@ impl Broken {
         assert_eq!(answer.data()["outcome"], "ok", "{tool}: {}", answer.body);
     }
 
-    async fn effects(&self, write: &Write) -> usize {
+    pub async fn effects(&self, write: &Write) -> usize {
         let since = Instant::now();
         while self.desk.open_transactions() > 0 {
             assert!(since.elapsed() < KNOWN_WITHIN, "a transaction was left open");
@@ -167,13 +192,16 @@ impl Broken {
     }
 }
 
-async fn no_break_of_the_way_is_told_wrongly(kind: IntegrationKind) {
-    let mut broken = Broken::open(kind).await;
+async fn no_break_of_the_way_is_told_wrongly(mut broken: Broken) {
+    let (kind, flights) = (broken.kind, broken.flights);
     let http = broken.desk.site.http.with_key(&broken.desk.site.http.key);
-    for seed in 0..seeds() {
+    // A way with more flights has fewer seeds.
+    for seed in 0..seeds() * 2 / flights {
         for point in POINTS {
-            for (flight, silent) in [(1, false), (1, true), (FLIGHTS, false), (FLIGHTS, true)] {
-                let to_break = Break { flight, point, silent, part: 1 + (seed * 37 + flight * 11) % 99 };
+            for (flight, how) in
+                (1..=flights).flat_map(|flight| [(flight, How::Closed), (flight, How::Silent)])
+            {
+                let to_break = Break { flight, point, how, part: 1 + (seed * 37 + flight * 11) % 99 };
                 let what = format!("{kind}, seed {seed}: {to_break:?}");
                 let write = broken.write();
                 broken.warm(&http, write.tool, broken.cases).await;
@@ -194,6 +222,7 @@ async fn no_break_of_the_way_is_told_wrongly(kind: IntegrationKind) {
 /// The server is killed when the way breaks, and started again.
 async fn no_death_of_the_server_is_told_wrongly(kind: IntegrationKind) {
     let mut broken = Broken::open(kind).await;
+    let commit = broken.flights;
     let folder = broken.desk.site.folder.clone();
     let variables = [("BINDERY_ALLOW_PRIVATE_HOSTS", "127.0.0.0/8,::1/128")];
     let start = || Server::start_with(folder.path(), &variables);
@@ -202,12 +231,12 @@ async fn no_death_of_the_server_is_told_wrongly(kind: IntegrationKind) {
         for (flight, point) in [
             (1, Point::Before),
             (1, Point::Answered),
-            (FLIGHTS, Point::Before),
-            (FLIGHTS, Point::Sent),
-            (FLIGHTS, Point::Answered),
-            (FLIGHTS, Point::After),
+            (commit, Point::Before),
+            (commit, Point::Sent),
+            (commit, Point::Answered),
+            (commit, Point::After),
         ] {
-            let to_break = Break { flight, point, silent: true, part: 50 };
+            let to_break = Break { flight, point, how: How::Silent, part: 50 };
             let what = format!("{kind}, seed {seed}, killed: {to_break:?}");
             let http = Http::new(&server.url, &broken.desk.site.http.key);
             let mut write = broken.write();
@@ -228,8 +257,7 @@ async fn no_death_of_the_server_is_told_wrongly(kind: IntegrationKind) {
 }
 
 /// Nobody repeats the write, and it is settled all the same.
-async fn what_nobody_asks_for_again_is_found_out(kind: IntegrationKind) {
-    let mut broken = Broken::open(kind).await;
+async fn what_nobody_asks_for_again_is_found_out(mut broken: Broken) {
     let http = broken.desk.site.http.with_key(&broken.desk.site.http.key);
     // Another process on the same folder, to which all that this one began seems abandoned.
     let beside = Embedded::open(broken.desk.site.folder.path()).await.expect("a data folder");
@@ -237,7 +265,7 @@ async fn what_nobody_asks_for_again_is_found_out(kind: IntegrationKind) {
     for _ in 0..3 {
         let write = broken.write();
         broken.warm(&http, write.tool, broken.cases).await;
-        broken.cutter.arm(Break { flight: FLIGHTS, point: Point::Sent, silent: true, part: 50 });
+        broken.cutter.arm(Break { flight: broken.flights, point: Point::Sent, how: How::Silent, part: 50 });
         let first = broken.call(&http, &write).await.data().clone();
         assert_eq!(first["outcome"], "in_doubt", "{first}");
         assert!(left().await > 0, "it is kept");
@@ -257,22 +285,32 @@ async fn what_nobody_asks_for_again_is_found_out(kind: IntegrationKind) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_asks_for_again_is_found_out_on_postgres() {
-    what_nobody_asks_for_again_is_found_out(IntegrationKind::Postgres).await;
+    what_nobody_asks_for_again_is_found_out(Broken::open(IntegrationKind::Postgres).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_asks_for_again_is_found_out_on_mariadb() {
-    what_nobody_asks_for_again_is_found_out(IntegrationKind::Mysql).await;
+    what_nobody_asks_for_again_is_found_out(Broken::open(IntegrationKind::Mysql).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_nobody_asks_for_again_is_found_out_through_a_pooler() {
+    what_nobody_asks_for_again_is_found_out(Broken::open_pooled().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_break_of_the_way_to_a_pooler_is_told_wrongly() {
+    no_break_of_the_way_is_told_wrongly(Broken::open_pooled().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_break_of_the_way_to_the_database_is_told_wrongly_on_postgres() {
-    no_break_of_the_way_is_told_wrongly(IntegrationKind::Postgres).await;
+    no_break_of_the_way_is_told_wrongly(Broken::open(IntegrationKind::Postgres).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_break_of_the_way_to_the_database_is_told_wrongly_on_mariadb() {
-    no_break_of_the_way_is_told_wrongly(IntegrationKind::Mysql).await;
+    no_break_of_the_way_is_told_wrongly(Broken::open(IntegrationKind::Mysql).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

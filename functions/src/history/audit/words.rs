@@ -2,6 +2,7 @@
 
 use super::naming::{Naming, blocked_names, listed, place};
 use crate::history::who::Who;
+use events::skill::Definition;
 use events::{Event, EventId, Recorded, Seq, SkillId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
@@ -94,9 +95,15 @@ fn what(recorded: &Recorded, naming: &Naming<'_>) -> String {
         Event::BindingDrafted(it) => {
             let definition = &it.definition;
             let (operation, agent) = (&definition.binding.operation, naming.agent(&it.agent_id));
-            format!("drafted the skill {} ({id}), {operation}, for {agent}", definition.tool)
+            format!(
+                "drafted the skill {} ({id}), {operation}, for {agent}{}",
+                definition.tool,
+                verified(definition)
+            )
         }
-        Event::BindingRevised(it) => format!("revised the skill {} ({id})", it.definition.tool),
+        Event::BindingRevised(it) => {
+            format!("revised the skill {} ({id}){}", it.definition.tool, verified(&it.definition))
+        }
         Event::SkillEnabled(_) => format!("enabled {}", skill()),
         Event::SkillDisabled(_) => format!("disabled {}", skill()),
         Event::SkillRemoved(_) => format!("removed {}", skill()),
@@ -126,4 +133,10 @@ fn what(recorded: &Recorded, naming: &Naming<'_>) -> String {
         Event::SubscriptionResumed(_) => format!("resumed the subscription {id}"),
         Event::SubscriptionDeleted(_) => format!("deleted the subscription {id}"),
     }
+}
+
+/// How well a skill's callers must be known, where that is better than at all.
+fn verified(definition: &Definition) -> String {
+    let level = definition.required_identity_level;
+    level.map(|level| format!(", for callers verified at level {level}")).unwrap_or_default()
 }

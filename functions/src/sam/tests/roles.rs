@@ -61,6 +61,8 @@ fn meant(grant: Grant) -> &'static [&'static str] {
             &["dynamodb:BatchWriteItem DeliveriesTable.Arn", "dynamodb:PutItem DeliveriesTable.Arn"]
         }
         Grant::PublishEvents => &["events:PutEvents EventBus.Arn"],
+        Grant::ReadCalls => &["dynamodb:GetItem CallsTable.Arn", "dynamodb:Query CallsTable.Arn"],
+        Grant::KeepCalls => &["dynamodb:BatchWriteItem CallsTable.Arn", "dynamodb:PutItem CallsTable.Arn"],
         Grant::ReadNames => &["dynamodb:Query DirectoryTable.Arn"],
         Grant::WriteNames => {
             &["dynamodb:DeleteItem DirectoryTable.Arn", "dynamodb:PutItem DirectoryTable.Arn"]

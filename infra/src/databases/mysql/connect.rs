@@ -39,7 +39,7 @@ pub(super) async fn open(
         connection: identity.connection,
         machine: identity.machine,
     });
-    let server = ServerInfo { engine: engine.name().to_owned(), version: identity.version };
+    let server = ServerInfo { engine: engine.name().to_owned(), version: identity.version, pooled: false };
     Ok(Mysql::new(link, origin, engine, server, session))
 }
 

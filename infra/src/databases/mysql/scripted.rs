@@ -198,7 +198,7 @@ fn connected(engine: Engine, session: Session) -> (Mysql, Peer) {
         connection: 9,
         machine: "here 1".into(),
     });
-    let server = ServerInfo { engine: engine.name().into(), version: "8.0.36".into() };
+    let server = ServerInfo { engine: engine.name().into(), version: "8.0.36".into(), pooled: false };
     (Mysql::new(link, origin, engine, server, session), peer)
 }
 

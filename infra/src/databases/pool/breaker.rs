@@ -48,7 +48,9 @@ impl Breaker {
             Ok(_) => *state = State::default(),
             Err(error) if is_unreachable(error.fault) => {
                 state.failures += 1;
-                if state.failures >= FAILURES {
+                // A try during the pause was admitted by moving its end: one that hung as long as the pause lasts is
+                // followed by the next at once, so that a healed database is found within one pause and one dial.
+                if state.failures >= FAILURES && state.until.is_none() {
                     state.until = Some(now + PAUSE);
                 }
             }
@@ -111,6 +113,18 @@ mod tests {
         breaker.observe(&Ok(()), later);
         assert!(breaker.admit(later).is_ok());
         assert!(breaker.admit(later).is_ok());
+    }
+
+    #[test]
+    fn a_try_that_hung_is_followed_by_the_next_one_at_once() {
+        let breaker = Breaker::default();
+        let now = Instant::now();
+        (0..FAILURES).for_each(|_| breaker.observe(&failed(Fault::ConnectTimeout), now));
+        let tried = now + PAUSE;
+        assert!(breaker.admit(tried).is_ok());
+        breaker.observe(&failed(Fault::ConnectTimeout), tried + PAUSE);
+        assert!(breaker.admit(tried + PAUSE).is_ok());
+        assert!(breaker.admit(tried + PAUSE).is_err());
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
 use crate::databases::{DatabaseError, afterwards};
 use domain::limits;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +13,9 @@ use tokio::time::timeout_at;
 
 /// When a caller may try again that found all connections busy.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How many holds the average of how long a place is held looks back on, about.
+const HELD_WEIGHT: u64 = 8;
 
 /// Every connection in use holds a permit, first come first served; idle ones hold none, so a pool is full when
 /// permits taken and idle connections make up its size.
@@ -23,6 +26,10 @@ pub(super) struct Pool {
     /// A task looks after idle connections.
     watched: AtomicBool,
     breaker: Breaker,
+    /// How many wait for a place.
+    line: AtomicUsize,
+    /// Microseconds that a place is held, about: the moving average of the last ones.
+    held: AtomicU64,
 }
 
 /// The most recently used is last, and taken first: the others grow old and are closed.
@@ -40,6 +47,8 @@ impl Default for Pool {
             closed: AtomicBool::new(false),
             watched: AtomicBool::new(false),
             breaker: Breaker::default(),
+            line: AtomicUsize::new(0),
+            held: AtomicU64::new(0),
         }
     }
 }
@@ -53,10 +62,13 @@ impl Pool {
     ) -> Result<Checkout, DatabaseError> {
         let permit = match pool.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
-            Err(_busy) => match timeout_at(patience.into(), pool.permits.clone().acquire_owned()).await {
-                Ok(Ok(permit)) => permit,
-                Ok(Err(_)) | Err(_) => return Err(busy()),
-            },
+            Err(_busy) => {
+                let _place = Place::in_line(pool, patience).ok_or_else(busy)?;
+                match timeout_at(patience.into(), pool.permits.clone().acquire_owned()).await {
+                    Ok(Ok(permit)) => permit,
+                    Ok(Err(_)) | Err(_) => return Err(busy()),
+                }
+            }
         };
         let connection = pool.take(session);
         Ok(Checkout {
@@ -65,6 +77,7 @@ impl Pool {
             warm: connection.is_some(),
             connection,
             permit: Some(permit),
+            since: Instant::now(),
         })
     }
 
@@ -80,6 +93,11 @@ impl Pool {
         None
     }
 
+    #[cfg(test)]
+    pub(super) fn waiting(&self) -> usize {
+        self.line.load(Ordering::Relaxed)
+    }
+
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -89,6 +107,14 @@ impl Pool {
         self.closed.store(true, Ordering::Release);
         let idle = std::mem::take(&mut *self.idle());
         close_all(idle);
+    }
+
+    /// Lossy when two end at once, which an average can bear.
+    pub(super) fn was_held(&self, time: Duration) {
+        let before = self.held.load(Ordering::Relaxed);
+        let time = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let after = before - before / HELD_WEIGHT + time / HELD_WEIGHT;
+        self.held.store(after, Ordering::Relaxed);
     }
 
     fn put_back(self: &Arc<Self>, connection: Box<dyn Connection>, session: Session) {
@@ -138,6 +164,26 @@ fn close_all(idle: Vec<Idle>) {
     }
 }
 
+/// A call in the line before the pool. The line is first come first served.
+struct Place<'a>(&'a Pool);
+
+impl<'a> Place<'a> {
+    /// None where waiting is of no use: whoever joined could not be served in time, by what the last ones took.
+    fn in_line(pool: &'a Pool, patience: Instant) -> Option<Self> {
+        let place = Self(pool);
+        let before = pool.line.fetch_add(1, Ordering::Relaxed) as u64;
+        let turns = before / limits::POOL_SIZE as u64;
+        let wait = Duration::from_micros(pool.held.load(Ordering::Relaxed).saturating_mul(turns));
+        (before < limits::POOL_LINE as u64 && Instant::now() + wait <= patience).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.line.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 fn busy() -> DatabaseError {
     let mut error = DatabaseError::new(
         Fault::TooManyConnections,
@@ -156,6 +202,7 @@ pub(super) struct Checkout {
     permit: Option<OwnedSemaphorePermit>,
     /// The connection had waited in the pool, and may have died there without a sign.
     warm: bool,
+    since: Instant,
 }
 
 impl Checkout {
@@ -204,6 +251,7 @@ impl Checkout {
 
 impl Drop for Checkout {
     fn drop(&mut self) {
+        self.pool.was_held(self.since.elapsed());
         let Some(connection) = self.connection.take() else { return };
         if connection.is_usable() {
             self.pool.put_back(connection, self.session);

@@ -3,6 +3,7 @@ use crate::databases::Plan;
 use crate::databases::driver::{Connection, ReadOnlyProof, ServerInfo};
 use async_trait::async_trait;
 use domain::catalog::Catalog;
+use futures_util::FutureExt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
@@ -158,6 +159,59 @@ async fn a_connection_that_died_while_it_waited_is_passed_over() {
     usable.store(false, Ordering::SeqCst);
     assert!(Pool::checkout(&pool, Session::ReadOnly, now()).await.unwrap().is_empty());
     assert_eq!(open.load(Ordering::SeqCst), 0);
+}
+
+/// Callers who wait, once all of them do.
+async fn line(pool: &Arc<Pool>, length: usize, patience: Instant) -> Vec<tokio::task::JoinHandle<bool>> {
+    let join = |_| {
+        let pool = pool.clone();
+        tokio::spawn(async move { Pool::checkout(&pool, Session::ReadOnly, patience).await.is_ok() })
+    };
+    let waiting = (0..length).map(join).collect();
+    while pool.waiting() < length {
+        tokio::task::yield_now().await;
+    }
+    waiting
+}
+
+async fn all_taken(pool: &Arc<Pool>) -> Vec<Checkout> {
+    let mut taken = Vec::new();
+    for _ in 0..limits::POOL_SIZE {
+        taken.push(Pool::checkout(pool, Session::ReadOnly, now()).await.unwrap());
+    }
+    taken
+}
+
+#[tokio::test]
+async fn a_full_line_is_answered_at_once_and_everybody_in_it_is_served() {
+    let pool = Arc::new(Pool::default());
+    let taken = all_taken(&pool).await;
+    let patience = now() + Duration::from_secs(60);
+    let waiting = line(&pool, limits::POOL_LINE, patience).await;
+    let surplus = Pool::checkout(&pool, Session::ReadOnly, patience).now_or_never().unwrap();
+    assert_eq!(surplus.err().unwrap().fault, Fault::TooManyConnections);
+    drop(taken);
+    for served in waiting {
+        assert!(served.await.unwrap());
+    }
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[tokio::test]
+async fn nobody_joins_a_line_that_is_too_slow_for_him() {
+    let pool = Arc::new(Pool::default());
+    for _ in 0..50 {
+        pool.was_held(Duration::from_millis(100));
+    }
+    let _taken = all_taken(&pool).await;
+    let patience = |millis| now() + Duration::from_millis(millis);
+    // Two turns of all connections are ahead, 200 ms.
+    let waiting = line(&pool, 2 * limits::POOL_SIZE, patience(60_000)).await;
+    let hurried = Pool::checkout(&pool, Session::ReadOnly, patience(150)).now_or_never().unwrap();
+    let hurried = hurried.err().unwrap();
+    assert_eq!((hurried.fault, hurried.retry_after.is_some()), (Fault::TooManyConnections, true));
+    assert!(Pool::checkout(&pool, Session::ReadOnly, patience(60_000)).now_or_never().is_none(), "he waits");
+    waiting.iter().for_each(|waiting| waiting.abort());
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ mod login;
 mod tests;
 
 use super::errors;
+use super::session;
 use super::{Postgres, execute::Prepared, wire::Wire};
 use crate::databases::DatabaseError;
 use crate::databases::dial::Dialer;
@@ -20,7 +21,7 @@ use events::integration::SslMode;
 pub(super) use login::UnsafeAuthentication;
 use login::{AlreadySecured, Login};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout_at;
@@ -31,8 +32,6 @@ use tokio_postgres::{Client, Config};
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f];
 /// `GENERATED`, privileges of columns and `pg_current_xact_id` as this driver uses them.
 const OLDEST_MAJOR: u32 = 13;
-/// If this process dies inside a transaction, the server ends it and frees its locks.
-const IDLE_IN_TRANSACTION: Duration = Duration::from_secs(10);
 
 /// Where a socket leads and how it is secured: all of the credentials but who logs in.
 #[derive(Clone)]
@@ -67,9 +66,11 @@ pub async fn open(
     let deadline = Instant::now() + limits::CONNECT_PHASE_TIMEOUT;
     let opened = async {
         let canceller = |client: &Client| Canceller::new(dialer.clone(), target, client.cancel_token());
-        let mut connection = log_in(stream, budget.clone(), credentials, canceller).await?;
-        let done = connection.drive(async |postgres: &mut Postgres| set_up(&postgres.client).await).await;
-        done.map_err(|error| errors::classify(&error, &budget))?;
+        let login = Login::new(stream);
+        let backend = login.backend();
+        let mut connection = log_in(login, budget.clone(), credentials, canceller).await?;
+        let set_up = async |postgres: &mut Postgres| settle(postgres, backend.get().copied()).await;
+        connection.drive(set_up).await.map_err(|error| errors::classify(&error, &budget))?;
         Ok(connection)
     };
     let opened = match timeout_at(deadline.into(), opened).await {
@@ -147,7 +148,7 @@ async fn request_tls<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 async fn log_in(
-    stream: Secured,
+    login: Socket,
     budget: Budget,
     credentials: &Credentials,
     canceller: impl FnOnce(&Client) -> Canceller,
@@ -163,7 +164,7 @@ async fn log_in(
         .ssl_mode(WireSslMode::Require)
         .ssl_negotiation(SslNegotiation::Direct);
     let (client, connection) = config
-        .connect_raw(Login::new(stream), AlreadySecured)
+        .connect_raw(login, AlreadySecured)
         .await
         .map_err(|error| errors::classify_login(&error, &budget))?;
     let server = match connection.parameter("server_version").and_then(server_version) {
@@ -184,41 +185,21 @@ async fn log_in(
         canceller,
         server,
         traces: true,
+        // Until the session turned out to be our own.
+        pooled: true,
+        outgrown: false,
     })
+}
+
+async fn settle(postgres: &mut Postgres, backend: Option<i32>) -> Result<(), tokio_postgres::Error> {
+    postgres.pooled = !session::set_up(&postgres.client, backend).await?;
+    postgres.server.pooled = postgres.pooled;
+    if postgres.pooled { session::learn_types(&postgres.client).await } else { Ok(()) }
 }
 
 /// None below the oldest version that is supported.
 fn server_version(text: &str) -> Option<ServerInfo> {
     let version: String = text.chars().take_while(|c| c.is_ascii_digit() || *c == '.').take(20).collect();
     let major: u32 = version.split('.').next()?.parse().ok()?;
-    (major >= OLDEST_MAJOR).then_some(ServerInfo { engine: "PostgreSQL".into(), version })
-}
-
-/// Both kinds of session start read-only: a write says `BEGIN READ WRITE`, so that nothing can be written outside
-/// of its transaction, whatever becomes of the statements before it.
-///
-/// The search path stays the role's own. Frozen statements name the schema of every table and type, but the operators
-/// of an extension's type (`citext`) are found by the path, and so is what the customer's triggers and views name.
-async fn set_up(client: &Client) -> Result<(), tokio_postgres::Error> {
-    let settings = [
-        ("default_transaction_read_only", "on".to_owned()),
-        ("default_transaction_isolation", "read committed".to_owned()),
-        ("statement_timeout", limits::STATEMENT_TIMEOUT.as_millis().to_string()),
-        ("lock_timeout", limits::LOCK_TIMEOUT.as_millis().to_string()),
-        ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION.as_millis().to_string()),
-        ("TimeZone", "UTC".to_owned()),
-        ("client_encoding", "UTF8".to_owned()),
-        ("DateStyle", "ISO, YMD".to_owned()),
-        ("IntervalStyle", "iso_8601".to_owned()),
-        ("bytea_output", "hex".to_owned()),
-        ("extra_float_digits", "1".to_owned()),
-        ("standard_conforming_strings", "on".to_owned()),
-        ("row_security", "on".to_owned()),
-    ];
-    let calls: Vec<_> = settings
-        .iter()
-        .map(|(name, value)| format!("pg_catalog.set_config('{name}', '{value}', false)"))
-        .collect();
-    client.query_typed(&format!("SELECT {}", calls.join(", ")), &[]).await?;
-    Ok(())
+    (major >= OLDEST_MAJOR).then_some(ServerInfo { engine: "PostgreSQL".into(), version, pooled: false })
 }

@@ -96,6 +96,9 @@ pub(super) fn by_sqlstate(code: &str) -> DatabaseError {
         ),
         "23502" => (Fault::ConstraintViolated, "A required column has no value. Nothing was changed."),
         "23514" => (Fault::ConstraintViolated, "A value breaks a check of the table. Nothing was changed."),
+        "P0001" => {
+            (Fault::ConstraintViolated, "A trigger of the table refuses the row. Nothing was changed.")
+        }
         "40001" | "40P01" => {
             (Fault::Conflict, "Another transaction was faster. Nothing was changed; try again.")
         }

@@ -4,6 +4,7 @@ use super::Postgres;
 use super::arguments::Argument;
 use super::connect::Running;
 use super::errors;
+use super::session::{self, BEGIN_WRITE};
 use super::trace;
 use super::values::{Raw, Unreadable, decode};
 use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
@@ -12,7 +13,7 @@ use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
 use futures_util::TryStreamExt;
-use futures_util::future::join3;
+use futures_util::future::{join, join3};
 use postgres_types::{ToSql, Type};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -61,6 +62,26 @@ impl Prepared {
     }
 }
 
+/// A frozen statement as it is sent.
+pub(super) enum Ready<'a> {
+    Prepared(tokio_postgres::Statement),
+    /// Parsed on every call.
+    Text(&'a str),
+}
+
+impl Ready<'_> {
+    /// Sends it when first polled.
+    pub(super) async fn run(&self, client: &Client, binds: &[Bound]) -> Result<RowStream, Error> {
+        match self {
+            Ready::Prepared(prepared) => client.query_raw(prepared, binds.iter().map(Argument)).await,
+            // A parameter without a type gets the one that the statement casts it to.
+            Ready::Text(text) => {
+                client.query_typed_raw(text, binds.iter().map(|bound| (Argument(bound), Type::UNKNOWN))).await
+            }
+        }
+    }
+}
+
 /// What a step of a statement can fail with.
 pub(super) enum Failure {
     Engine(Error),
@@ -92,7 +113,10 @@ impl Postgres {
         }
     }
 
-    pub(super) fn classify(&self, failure: &Failure) -> DatabaseError {
+    pub(super) fn classify(&mut self, failure: &Failure) -> DatabaseError {
+        if self.outgrown(failure) {
+            return errors::by_sqlstate("08000");
+        }
         match failure {
             Failure::Engine(error) => errors::classify(error, &self.budget),
             Failure::Unreadable(Unreadable::UnknownType) => errors::by_sqlstate("42804"),
@@ -103,22 +127,25 @@ impl Postgres {
         }
     }
 
-    async fn prepared(&mut self, hash: &str, text: &str) -> Result<tokio_postgres::Statement, Failure> {
+    async fn ready<'a>(&mut self, hash: &str, text: &'a str) -> Result<Ready<'a>, Failure> {
+        if self.pooled {
+            return Ok(Ready::Text(text));
+        }
         if let Some(prepared) = self.prepared.get(hash) {
-            return Ok(prepared);
+            return Ok(Ready::Prepared(prepared));
         }
         let prepared = self.client.prepare(text).await?;
         self.prepared.insert(hash, prepared.clone());
-        Ok(prepared)
+        Ok(Ready::Prepared(prepared))
     }
 
     /// None where the server is no PostgreSQL but speaks like one.
-    async fn prepared_trace(&mut self) -> Result<Option<tokio_postgres::Statement>, Failure> {
+    async fn ready_trace(&mut self) -> Result<Option<Ready<'static>>, Failure> {
         if !self.traces {
             return Ok(None);
         }
-        match self.prepared(trace::NAME, trace::TRACE).await {
-            Ok(prepared) => Ok(Some(prepared)),
+        match self.ready(trace::NAME, trace::TRACE).await {
+            Ok(ready) => Ok(Some(ready)),
             Err(failure) if trace::is_unknown_here(&failure) => {
                 self.traces = false;
                 Ok(None)
@@ -136,7 +163,7 @@ pub(super) async fn read(
 ) -> Result<Rows, DatabaseError> {
     let run = async |postgres: &mut Postgres| match read_once(postgres, statement, binds).await {
         // The table was altered since the statement was prepared here. A read may simply run again.
-        Err(Failure::Engine(error)) if errors::is_stale_preparation(&error) => {
+        Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
             postgres.prepared.remove(&statement.hash);
             read_once(postgres, statement, binds).await
         }
@@ -147,9 +174,10 @@ pub(super) async fn read(
 }
 
 async fn read_once(postgres: &mut Postgres, statement: &Statement, binds: &[Bound]) -> Result<Rows, Failure> {
-    let prepared = postgres.prepared(&statement.hash, &statement.text).await?;
-    let rows = postgres.client.query_raw(&prepared, binds.iter().map(Argument)).await?;
-    Ok(collect(rows, statement.limit).await?.rows)
+    let ready = postgres.ready(&statement.hash, &statement.text).await?;
+    let client = &postgres.client;
+    let read = async { Ok(collect(ready.run(client, binds).await?, statement.limit).await?.rows) };
+    session::read_only(client, postgres.pooled, read).await
 }
 
 struct Collected {
@@ -218,7 +246,7 @@ pub(super) async fn write(
 ) -> Result<Written, DatabaseError> {
     let run = async |postgres: &mut Postgres| match write_uncommitted(postgres, statement, binds).await {
         // Refused before it ran, and rolled back: it may run again.
-        Err(Failure::Engine(error)) if errors::is_stale_preparation(&error) => {
+        Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
             postgres.prepared.remove(&statement.hash);
             postgres.prepared.remove(trace::NAME);
             write_uncommitted(postgres, statement, binds).await
@@ -259,26 +287,30 @@ pub(super) async fn write(
 }
 
 /// BEGIN, the transaction's trace and the statement in one go. If BEGIN failed, the statement fails too: the session
-/// is read-only.
+/// is read-only. Through a pooler it might not be, and nothing is sent before the transaction has begun.
 async fn write_uncommitted(
     postgres: &mut Postgres,
     statement: &Statement,
     binds: &[Bound],
 ) -> Result<(Collected, Trace), Failure> {
-    let prepared = postgres.prepared(&statement.hash, &statement.text).await?;
-    let traced = postgres.prepared_trace().await?;
-    let client = &postgres.client;
+    let ready = postgres.ready(&statement.hash, &statement.text).await?;
+    let traced = postgres.ready_trace().await?;
+    let (client, pooled) = (&postgres.client, postgres.pooled);
+    let begin = session::begin(client, pooled, BEGIN_WRITE);
     let trace = async {
         match &traced {
             Some(traced) => trace::read(client, traced).await,
             None => Ok(None),
         }
     };
-    let ran = async {
-        let rows = client.query_raw(&prepared, binds.iter().map(Argument)).await?;
-        collect(rows, statement.limit).await
+    let ran = async { collect(ready.run(client, binds).await?, statement.limit).await };
+    let (begun, trace, ran) = if pooled {
+        begin.await?;
+        let (trace, ran) = join(trace, ran).await;
+        (Ok(()), trace, ran)
+    } else {
+        join3(begin, trace, ran).await
     };
-    let (begun, trace, ran) = join3(execute(client, "BEGIN READ WRITE"), trace, ran).await;
     if begun.is_ok() && trace.as_ref().is_err_and(trace::is_unknown_here) {
         postgres.traces = false;
         rolled_back(postgres).await;
@@ -299,12 +331,15 @@ async fn rolled_back(postgres: &mut Postgres) {
     execute(&postgres.client, "ROLLBACK").await.ok();
 }
 
-/// A constant of ours, through the extended protocol.
-pub(super) async fn execute(client: &Client, constant: &'static str) -> Result<(), Error> {
-    let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-    let mut rows = pin!(client.query_typed_raw(constant, none).await?);
+/// A statement of ours, through the extended protocol.
+pub(super) async fn execute(client: &Client, constant: &str) -> Result<(), Error> {
+    let mut rows = pin!(client.query_typed_raw(constant, none()).await?);
     while rows.try_next().await?.is_some() {}
     Ok(())
+}
+
+pub(super) fn none() -> std::iter::Empty<(&'static (dyn ToSql + Sync), Type)> {
+    std::iter::empty()
 }
 
 fn in_doubt() -> DatabaseError {

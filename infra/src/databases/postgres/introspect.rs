@@ -5,14 +5,15 @@ mod queries;
 mod types;
 
 use super::Postgres;
-use super::execute::{Failure, execute};
+use super::execute::{Failure, execute, none};
+use super::session;
 use crate::databases::DatabaseError;
 use crate::databases::driver::assembled;
 use builder::{Builder, Column, ForeignKey, IndexRow, TableRow};
 use domain::catalog::{Catalog, Trigger};
 use domain::limits;
 use futures_util::TryStreamExt;
-use postgres_types::{FromSql, ToSql, Type};
+use postgres_types::{FromSql, Type};
 use std::pin::pin;
 use std::time::Instant;
 use tokio_postgres::{Client, Error, Row};
@@ -27,7 +28,7 @@ pub(super) async fn introspect(
 ) -> Result<Catalog, DatabaseError> {
     let deadline = Instant::now() + limits::DISCOVERY_TIMEOUT;
     let run = async |postgres: &mut Postgres| {
-        let builder = snapshot(&postgres.client, progress).await;
+        let builder = snapshot(&postgres.client, postgres.pooled, progress).await;
         // Nothing was changed; ending the transaction also takes back its longer timeout.
         execute(&postgres.client, "ROLLBACK").await.ok();
         builder
@@ -40,8 +41,12 @@ pub(super) async fn introspect(
 }
 
 /// All queries see the same instant, so that no column belongs to a table that is not there.
-async fn snapshot(client: &Client, progress: &(dyn Fn(u64) + Send + Sync)) -> Result<Builder, Failure> {
-    execute(client, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
+async fn snapshot(
+    client: &Client,
+    pooled: bool,
+    progress: &(dyn Fn(u64) + Send + Sync),
+) -> Result<Builder, Failure> {
+    session::begin(client, pooled, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     // Without a search path the engine writes every type with its schema, which is how frozen statements name it.
     //
     // A catalog that was never analyzed makes the planner take thousands of tables for one and loop over all of them
@@ -180,8 +185,7 @@ async fn each(
     query: &str,
     mut take: impl FnMut(&Row) -> Result<(), Error>,
 ) -> Result<(), Failure> {
-    let none = std::iter::empty::<(&(dyn ToSql + Sync), Type)>();
-    let mut rows = pin!(client.query_typed_raw(query, none).await?);
+    let mut rows = pin!(client.query_typed_raw(query, none()).await?);
     while let Some(row) = rows.try_next().await? {
         take(&row)?;
     }

@@ -3,6 +3,7 @@
 use super::Postgres;
 use super::arguments::identifier;
 use super::execute::{Failure, execute};
+use super::session::{self, BEGIN_READ};
 use crate::databases::driver::{Plan, ReadOnlyProof};
 use crate::databases::error::DatabaseError;
 use domain::limits;
@@ -27,9 +28,12 @@ impl Postgres {
     /// Runs our own query with the everyday deadline and returns the rows.
     async fn ask(&mut self, query: &str) -> Result<Vec<Row>, DatabaseError> {
         let deadline = Instant::now() + limits::STATEMENT_TIMEOUT;
-        let asked = async |postgres: &mut Self| postgres.client.query_typed(query, &[]).await;
+        let asked = async |postgres: &mut Self| {
+            let read = async { Ok(postgres.client.query_typed(query, &[]).await?) };
+            session::read_only(&postgres.client, postgres.pooled, read).await
+        };
         let rows = self.until(deadline, limits::SOCKET_BUDGET_BYTES, asked).await?;
-        rows.map_err(|error| self.classify(&error.into()))
+        rows.map_err(|failure| self.classify(&failure))
     }
 }
 
@@ -77,7 +81,11 @@ pub(super) async fn prove_read_only(postgres: &mut Postgres) -> Result<ReadOnlyP
     let role_can_write = role_can_write.unwrap_or(true);
 
     let attempted = async |postgres: &mut Postgres| -> Result<Result<(), Error>, Error> {
-        execute(&postgres.client, "BEGIN").await?;
+        // As a live read does it.
+        match postgres.pooled {
+            true => session::begin(&postgres.client, true, BEGIN_READ).await?,
+            false => execute(&postgres.client, "BEGIN").await?,
+        }
         let attempt = execute(&postgres.client, ATTEMPT).await;
         execute(&postgres.client, "ROLLBACK").await?;
         Ok(attempt)
@@ -102,10 +110,8 @@ pub(super) async fn prove_read_only(postgres: &mut Postgres) -> Result<ReadOnlyP
 /// A generic plan, which needs no values: `EXPLAIN (GENERIC_PLAN)` would do, but only from version 16 on.
 pub(super) async fn explain(postgres: &mut Postgres, statement: &Statement) -> Result<Plan, DatabaseError> {
     let run = async |postgres: &mut Postgres| {
-        let plan = explained(&postgres.client, statement).await;
+        let plan = explained(&postgres.client, postgres.pooled, statement).await;
         execute(&postgres.client, "ROLLBACK").await.ok();
-        // There is nothing to forget when preparing had failed.
-        execute(&postgres.client, "DEALLOCATE bindery_explain").await.ok();
         plan
     };
     let deadline = Instant::now() + limits::STATEMENT_TIMEOUT;
@@ -114,18 +120,22 @@ pub(super) async fn explain(postgres: &mut Postgres, statement: &Statement) -> R
     Ok(read_plan(&plan, &statement.object))
 }
 
-async fn explained(client: &Client, statement: &Statement) -> Result<Value, Failure> {
-    execute(client, "BEGIN").await?;
+async fn explained(client: &Client, pooled: bool, statement: &Statement) -> Result<Value, Failure> {
+    session::begin(client, pooled, BEGIN_READ).await?;
     // Small tables are scanned whatever their indexes are; the question is whether an index can serve.
     let settings = "SELECT pg_catalog.set_config('plan_cache_mode', 'force_generic_plan', true), \
                     pg_catalog.set_config('enable_seqscan', 'off', true)";
     client.query_typed(settings, &[]).await?;
     client.query_typed(&format!("PREPARE bindery_explain AS {}", statement.text), &[]).await?;
+    // The name outlives the transaction, and a failed one could not take it back.
+    execute(client, "SAVEPOINT prepared").await?;
     let nulls = vec!["NULL"; statement.binds.len()].join(", ");
     let arguments = if nulls.is_empty() { nulls } else { format!("({nulls})") };
     let explain = format!("EXPLAIN (FORMAT JSON) EXECUTE bindery_explain{arguments}");
-    let rows = client.query_typed(&explain, &[]).await?;
-    match rows.first() {
+    let rows = client.query_typed(&explain, &[]).await;
+    execute(client, "ROLLBACK TO prepared").await?;
+    execute(client, "DEALLOCATE bindery_explain").await?;
+    match rows?.first() {
         Some(row) => {
             let text: Vec<u8> = row.try_get::<_, super::values::Raw<'_>>(0)?.0.unwrap_or_default().to_vec();
             serde_json::from_slice(&text)

@@ -1,7 +1,8 @@
 //! What a transaction can be asked about by, once the answer to its COMMIT is lost.
 
 use super::Postgres;
-use super::execute::Failure;
+use super::execute::{Failure, Ready};
+use super::session;
 use crate::databases::DatabaseError;
 use crate::databases::driver::{Ending, Trace};
 use domain::limits;
@@ -29,12 +30,8 @@ const ENDING: &str = "SELECT CASE \
      FROM pg_catalog.pg_control_system()";
 
 /// What [`TRACE`] answered.
-pub(super) async fn read(
-    client: &Client,
-    prepared: &tokio_postgres::Statement,
-) -> Result<Option<Trace>, Failure> {
-    let none = std::iter::empty::<super::arguments::Argument<'_>>();
-    let mut rows = pin!(client.query_raw(prepared, none).await?);
+pub(super) async fn read(client: &Client, traced: &Ready<'_>) -> Result<Option<Trace>, Failure> {
+    let mut rows = pin!(traced.run(client, &[]).await?);
     let mut trace = None;
     while let Some(row) = rows.try_next().await? {
         let column = |at| row.try_get::<_, String>(at);
@@ -69,11 +66,14 @@ pub(super) async fn ending(
             .iter()
             .map(|text| (*text as &(dyn postgres_types::ToSql + Sync), Type::TEXT))
             .collect();
-        let rows = postgres.client.query_typed(ENDING, &typed).await?;
-        rows.first().map(|row| row.try_get::<_, Option<String>>(0)).transpose()
+        let read = async {
+            let rows = postgres.client.query_typed(ENDING, &typed).await?;
+            Ok(rows.first().map(|row| row.try_get::<_, Option<String>>(0)).transpose()?)
+        };
+        session::read_only(&postgres.client, postgres.pooled, read).await
     };
     let asked = postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, asked).await?;
-    let status = asked.map_err(|error| postgres.classify(&error.into()))?;
+    let status = asked.map_err(|failure| postgres.classify(&failure))?;
     Ok(match status.flatten().as_deref() {
         Some("committed") => Ending::Committed,
         Some("aborted") => Ending::RolledBack,

@@ -2,11 +2,11 @@
 //! and the server, which would cost two wake-ups, often on another core, for each statement.
 
 use super::Postgres;
-use super::connect::Socket;
+use super::connect::{Canceller, Socket};
 use futures_util::future::poll_fn;
 use std::future::Future;
 use std::pin::pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,7 +15,7 @@ use tokio_postgres::Connection;
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-type Inner = Box<Connection<Socket, Socket>>;
+pub(super) type Inner = Box<Connection<Socket, Socket>>;
 
 /// None once the connection is of no use: it ended, or it was left in the middle of an answer.
 pub(super) struct Wire(Mutex<Option<Inner>>);
@@ -46,9 +46,9 @@ impl Wire {
 
 impl Postgres {
     /// Runs `work`, which waits for nothing but answers to what it sends by the client. Dropped before its end, it
-    /// leaves the connection closed.
+    /// leaves the connection of no use.
     pub(super) async fn drive<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> T {
-        let mut wire = self.wire.inner().take();
+        let mut taken = Taken { wire: self.wire.inner().take(), canceller: self.canceller.clone() };
         let done = {
             let mut work = pin!(work(self));
             poll_fn(|context| {
@@ -56,15 +56,29 @@ impl Postgres {
                 if let Poll::Ready(done) = work.as_mut().poll(&mut idle()) {
                     return Poll::Ready(done);
                 }
-                advance(&mut wire, context);
+                advance(&mut taken.wire, context);
                 work.as_mut().poll(&mut idle())
             })
             .await
         };
         // The next statement must not wake the task that waited for this one.
-        advance(&mut wire, &mut idle());
-        *self.wire.inner() = wire;
+        advance(&mut taken.wire, &mut idle());
+        *self.wire.inner() = taken.wire.take();
         done
+    }
+}
+
+/// The connection while something runs on it.
+struct Taken {
+    wire: Option<Inner>,
+    canceller: Arc<Canceller>,
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if let Some(wire) = self.wire.take() {
+            self.canceller.keep(wire);
+        }
     }
 }
 

@@ -46,7 +46,7 @@ const STATE_RUNNING: &str = "running";
 const STATE_DONE: &str = "done";
 
 /// How often it is looked again when slots change hands between two looks.
-const LOOKS: u32 = 10;
+pub(super) const LOOKS: u32 = 10;
 
 fn name(state: AnswerState) -> &'static str {
     match state {

@@ -2,11 +2,13 @@
 
 use super::*;
 use crate::emulators::{dynamodb, moto, sdk_config};
-use crate::storage::conformance::{Backend, Tamper};
+use crate::storage::calls::CallStore;
+use crate::storage::conformance::{Backend, CallBackend, Tamper};
 
 mod artefacts;
 mod discoveries;
 mod keeping;
+mod misses;
 mod reencrypting;
 
 /// For what tampers with nothing, and reaches the bucket.
@@ -26,6 +28,15 @@ impl Backend for Beside {
 }
 
 crate::storage_conformance!(beside: Beside(tokio::sync::OnceCell::new()));
+
+#[async_trait]
+impl CallBackend for Beside {
+    async fn open_calls(&self) -> Arc<dyn CallStore> {
+        self.open().await
+    }
+}
+
+crate::storage_conformance!(calls: Beside(tokio::sync::OnceCell::new()));
 
 /// Tables and a bucket of their own.
 pub async fn names() -> Names {

@@ -1,11 +1,11 @@
 //! Webhooks: `C#<subscription>` is a cursor, `L#<subscription>` says whose turn it is to move it,
 //! `A#<subscription>#<attempt>` is an attempt, which expires.
 
+use super::DynamoStore;
 use super::errors::{Failure, Reason, unavailable};
 use super::items::{self, Item, Order, Range, get_instant, get_number, get_text, number, text};
 use super::tables::{SORT, TableName};
 use super::transact::unbuilt;
-use super::{DynamoStore, backoff};
 use crate::storage::StoreError;
 use crate::storage::deliveries::{Attempt, Cursor, DeliveryStore, Failing, Lease};
 use async_trait::async_trait;
@@ -13,17 +13,12 @@ use aws_sdk_dynamodb::types::{DeleteRequest, Put, TransactWriteItem, WriteReques
 use domain::limits::WEBHOOK_ATTEMPT_KEPT;
 use events::{EventId, OrganizationId, Seq, SubscriptionId};
 use jiff::Timestamp;
-use std::collections::HashMap;
-use std::time::Instant;
 
 const AFTER: &str = "after";
 const FAILURES: &str = "failures";
 /// Both or neither.
 const SINCE: &str = "since";
 const RETRY_AT: &str = "retry_at";
-
-/// Items that DynamoDB deletes in one request.
-const DELETED_AT_ONCE: usize = 25;
 
 #[async_trait]
 impl DeliveryStore for DynamoStore {
@@ -135,10 +130,7 @@ impl DeliveryStore for DynamoStore {
         for attempt in &attempts {
             names.push(get_text(attempt, SORT)?.to_owned());
         }
-        for names in names.chunks(DELETED_AT_ONCE) {
-            self.delete_all(organization, names).await?;
-        }
-        Ok(())
+        self.delete_all(organization, &names).await
     }
 }
 
@@ -206,22 +198,7 @@ impl DynamoStore {
             Ok(WriteRequest::builder().delete_request(request).build())
         };
         let all = names.iter().map(delete).collect::<Result<Vec<_>, Failure>>()?;
-        let mut left = HashMap::from([(self.deliveries(), all)]);
-        let give_up = Instant::now() + self.patience.operation;
-        for busy in 0.. {
-            let sent = self.client.batch_write_item().set_request_items(Some(left)).send().await;
-            // DynamoDB does a part when it is busy, and says which part it left.
-            left = sent.map_err(unavailable)?.unprocessed_items.unwrap_or_default();
-            let wait = backoff(self.patience.backoff, busy);
-            if left.is_empty() {
-                break;
-            }
-            if Instant::now() + wait >= give_up {
-                return Err(StoreError::Unavailable("not everything could be deleted yet".to_owned()));
-            }
-            tokio::time::sleep(wait).await;
-        }
-        Ok(())
+        self.batch_write(&self.deliveries(), all).await
     }
 }
 

@@ -53,6 +53,8 @@ pub enum TableName {
     Deliveries,
     /// What keys are called: a person may ask for it to be erased.
     Directory,
+    /// Records of live calls, a partition for each agent.
+    Calls,
 }
 
 pub const TABLES: &[Table] = &[
@@ -129,6 +131,14 @@ pub const TABLES: &[Table] = &[
         protected: true,
         index: None,
     },
+    Table {
+        name: TableName::Calls,
+        expires: Some("expires"),
+        stream: false,
+        backed_up: true,
+        protected: true,
+        index: None,
+    },
 ];
 
 impl TableName {
@@ -143,6 +153,7 @@ impl TableName {
             TableName::Discoveries => "discoveries",
             TableName::Deliveries => "deliveries",
             TableName::Directory => "directory",
+            TableName::Calls => "calls",
         }
     }
 }

@@ -57,7 +57,7 @@ fn create_folder(data_dir: &Path) -> std::io::Result<()> {
 }
 
 /// SQLite gives its `-wal` and `-shm` files the mode of the database file.
-fn create_file(path: &Path) -> std::io::Result<()> {
+pub fn create_file(path: &Path) -> std::io::Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))
 }

@@ -1,3 +1,4 @@
+mod calls;
 mod faults;
 mod files;
 mod kill;

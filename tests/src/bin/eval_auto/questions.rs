@@ -126,6 +126,7 @@ fn table(name: &str) -> Object {
         indexes: Vec::new(),
         relationships: Vec::new(),
         triggers: Vec::new(),
+        keeps_all_writes: false,
         privileges: Privileges { select: true, insert: true, update: true },
     }
 }

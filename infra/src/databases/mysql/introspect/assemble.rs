@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// A table on its way into the catalog.
 struct Draft {
     object: Object,
-    /// The engine rolls back: without that, a write that must be undone could not be.
-    transactional: bool,
     columns: Vec<Column>,
 }
 
@@ -66,10 +64,10 @@ impl Assembly {
                 indexes: Vec::new(),
                 relationships: Vec::new(),
                 triggers: Vec::new(),
+                keeps_all_writes: is_table && row.text(2) != "YES",
                 privileges: Privileges { select: false, insert: false, update: false },
             };
-            let transactional = row.text(2) == "YES";
-            drafts.insert(name, Draft { object, transactional, columns: Vec::new() });
+            drafts.insert(name, Draft { object, columns: Vec::new() });
         }
         let json = checks
             .iter()
@@ -213,7 +211,7 @@ impl Draft {
         if readable.is_empty() {
             return None;
         }
-        let writable = self.object.kind == ObjectKind::Table && self.transactional;
+        let writable = self.object.kind == ObjectKind::Table && !self.object.keeps_all_writes;
         let all = |may: fn(&Column) -> bool| {
             writable && readable.iter().all(|column| column.field.generated || may(column))
         };

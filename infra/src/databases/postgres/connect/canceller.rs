@@ -1,5 +1,6 @@
 //! Ends the query of a connection from outside.
 
+use super::super::wire::Inner;
 use super::login::{AlreadySecured, Login};
 use super::{Target, secured};
 use crate::databases::afterwards;
@@ -22,15 +23,29 @@ pub(in super::super) struct Canceller {
     token: CancelToken,
     fired: AtomicBool,
     task: Mutex<Option<JoinHandle<()>>>,
+    /// The connection that is cancelled, open until that is done: a pooler forgets by what to cancel once its client has
+    /// gone, and the server does not notice that.
+    kept: Mutex<Option<Inner>>,
 }
 
 impl Canceller {
     pub(super) fn new(dialer: Arc<Dialer>, target: Arc<Target>, token: CancelToken) -> Self {
-        Self { dialer, target, token, fired: AtomicBool::new(false), task: Mutex::new(None) }
+        Self {
+            dialer,
+            target,
+            token,
+            fired: AtomicBool::new(false),
+            task: Mutex::default(),
+            kept: Mutex::default(),
+        }
     }
 
     pub(in super::super) fn was_fired(&self) -> bool {
         self.fired.load(Ordering::Acquire)
+    }
+
+    pub(in super::super) fn keep(&self, connection: Inner) {
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
     }
 
     /// Waits until the cancel was delivered or given up.
@@ -51,6 +66,7 @@ impl Canceller {
             let deadline = Instant::now() + CANCEL_TIMEOUT;
             // An undelivered cancel leaves the server's own statement timeout.
             timeout_at(deadline.into(), this.deliver(deadline)).await.ok();
+            drop(this.kept.lock().unwrap_or_else(PoisonError::into_inner).take());
         });
         *self.task.lock().unwrap_or_else(PoisonError::into_inner) = task;
     }
@@ -58,7 +74,7 @@ impl Canceller {
     /// Through the guard and TLS again, like every connection.
     async fn deliver(&self, deadline: Instant) {
         let Ok((stream, _)) = secured(&self.dialer, &self.target, deadline).await else { return };
-        let mut stream = Login::new(stream);
+        let mut stream = Login::staying_open(stream);
         if self.token.cancel_query_raw(&mut stream, AlreadySecured).await.is_ok() {
             // The server closes this socket after it signalled the backend.
             stream.read_u8().await.ok();

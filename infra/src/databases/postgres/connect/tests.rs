@@ -1,4 +1,5 @@
 use super::*;
+use std::time::Duration;
 
 /// What becomes of a server that answers the request for TLS with these bytes.
 async fn answered(answer: &[u8]) -> Option<Fault> {

@@ -115,6 +115,8 @@ impl Builder {
             indexes: Vec::new(),
             relationships: Vec::new(),
             triggers: Vec::new(),
+            // What stands behind a foreign table may commit at once.
+            keeps_all_writes: row.kind == "f",
             privileges: Privileges { select: true, insert: row.insert, update: row.update },
         };
         self.by_oid.insert(row.oid, self.tables.len());
@@ -198,6 +200,9 @@ impl Builder {
     pub(super) fn finish(self) -> Catalog {
         let mut objects: Vec<_> = self.tables.into_iter().map(|table| table.object).collect();
         for object in &mut objects {
+            if object.keeps_all_writes {
+                object.privileges = Privileges { insert: false, update: false, ..object.privileges };
+            }
             // The same columns may have a unique index beside the primary key.
             let primary_key = &object.primary_key;
             object.unique_keys.retain(|key| key != primary_key);

@@ -63,10 +63,15 @@ pub(super) const TYPES: &str = "\
     FROM used JOIN pg_catalog.pg_type t ON t.oid = used.oid";
 
 /// Valid indexes that cover all rows. An index serves equality when it is a btree or a hash and compares its first
-/// column as the column itself does. Included columns are no keys; 0 stands for an expression.
+/// column as the column itself does; it makes a key when it compares all of them so. Included columns are no keys; 0
+/// stands for an expression.
 pub(super) fn indexes() -> String {
     format!(
-        "SELECT i.indrelid, ic.relname::text, i.indisunique, i.indisprimary, \
+        "SELECT i.indrelid, ic.relname::text, \
+            i.indisunique AND NOT EXISTS (SELECT FROM pg_catalog.generate_series(0, i.indnkeyatts - 1) n \
+                JOIN pg_catalog.pg_attribute k ON k.attrelid = i.indrelid AND k.attnum = i.indkey[n] \
+                WHERE i.indcollation[n] <> k.attcollation), \
+            i.indisprimary, \
             am.amname IN ('btree', 'hash') \
                 AND (i.indcollation[0] = 0 OR a.attcollation IS NULL OR i.indcollation[0] = a.attcollation), \
             (i.indkey::pg_catalog.int2[])[0:i.indnkeyatts - 1] \
@@ -89,13 +94,20 @@ pub(super) fn foreign_keys() -> String {
     )
 }
 
-/// Triggers that a customer wrote and that are on, and rewrite rules, which are triggers by another name. Bits of
-/// `tgtype`: 4 insert, 8 delete, 16 update.
+/// Triggers that a customer wrote and that are on, and rewrite rules, which are triggers by another name. A write to a
+/// table reaches its partitions and heirs, and what hangs there and not on the table itself. Bits of `tgtype`: 4
+/// insert, 8 delete, 16 update.
 pub(super) fn triggers() -> String {
     format!(
-        "SELECT v.oid, t.tgname::text, t.tgtype & 4 <> 0, t.tgtype & 16 <> 0, t.tgtype & 8 <> 0 \
-         FROM {VISIBLE} v JOIN pg_catalog.pg_trigger t ON t.tgrelid = v.oid \
+        "WITH RECURSIVE reached(root, oid) AS ( \
+            SELECT v.oid, v.oid FROM {VISIBLE} v \
+            UNION SELECT r.root, i.inhrelid FROM reached r JOIN pg_catalog.pg_inherits i ON i.inhparent = r.oid) \
+         SELECT r.root, t.tgname::text, pg_catalog.bool_or(t.tgtype & 4 <> 0), \
+            pg_catalog.bool_or(t.tgtype & 16 <> 0), pg_catalog.bool_or(t.tgtype & 8 <> 0) \
+         FROM reached r JOIN pg_catalog.pg_trigger t ON t.tgrelid = r.oid \
          WHERE NOT t.tgisinternal AND t.tgenabled <> 'D' AND t.tgtype & 28 <> 0 \
+            AND (r.root = r.oid OR t.tgtype & 1 <> 0) \
+         GROUP BY r.root, t.tgname \
          UNION ALL \
          SELECT v.oid, r.rulename::text, r.ev_type = '3', r.ev_type = '2', r.ev_type = '4' \
          FROM {VISIBLE} v JOIN pg_catalog.pg_rewrite r ON r.ev_class = v.oid \

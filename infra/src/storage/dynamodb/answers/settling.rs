@@ -8,7 +8,7 @@ use crate::sealing::Sealed;
 use crate::storage::dynamodb::DynamoStore;
 use crate::storage::dynamodb::append::TRANSACTION_ITEMS;
 use crate::storage::dynamodb::errors::Failure;
-use crate::storage::dynamodb::items::{self, bytes, text};
+use crate::storage::dynamodb::items::{self, bytes, number, text};
 use crate::storage::dynamodb::tables::RUNNING;
 use crate::storage::dynamodb::transact::unbuilt;
 use crate::storage::{AnswerSlot, AnswerState, Settlement, StoreError};
@@ -117,11 +117,14 @@ impl DynamoStore {
             AnswerState::InDoubt => "",
         };
         let removed = if leaves { " REMOVE #running" } else { "" };
+        // Nobody works on it any more: whoever looks for what was left behind need not wait for its lease to end.
+        let ends_lease = state == AnswerState::InDoubt && !leaves;
+        let began = if ends_lease { ", #began = :long_ago" } else { "" };
         let mut update = Update::builder()
             .table_name(self.answers())
             .set_key(Some(items::key(slot.organization.as_str(), &slot.key)))
             .update_expression(format!(
-                "SET #state = :state, #wrapped_key = :wrapped_key, #body = :body{expires}{removed}"
+                "SET #state = :state, #wrapped_key = :wrapped_key, #body = :body{expires}{began}{removed}"
             ))
             .condition_expression(UNDER)
             .expression_attribute_names("#state", STATE)
@@ -134,6 +137,11 @@ impl DynamoStore {
             .expression_attribute_values(":evidence", bytes(evidence.body.clone()))
             .expression_attribute_values(":body_hash", text(&slot.body_hash))
             .expression_attribute_values(":done", text(STATE_DONE));
+        if ends_lease {
+            update = update
+                .expression_attribute_names("#began", RUNNING.sort)
+                .expression_attribute_values(":long_ago", number(0));
+        }
         if leaves {
             update = update.expression_attribute_names("#running", RUNNING.partition);
         }

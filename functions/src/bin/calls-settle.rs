@@ -1,0 +1,5 @@
+//! The function `agents-tools`.
+
+fn main() -> std::process::ExitCode {
+    functions::lambda::serve(&functions::calls::settle::ENDPOINT)
+}

@@ -1,0 +1,222 @@
+//! Takes records off calls and keeps them in batches. A call never waits for it: what comes faster than it can be kept
+//! is counted and lost.
+
+use domain::limits::{CALLS_AT_ONCE, CALLS_KEPT_EVERY, CALLS_WAITING};
+use events::{AgentId, OrganizationId};
+use infra::storage::StoreError;
+use infra::storage::calls::{CallRecord, CallStore, Ended, Resolution};
+use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock;
+
+pub struct Recorder {
+    store: Arc<dyn CallStore>,
+    /// How long records are kept.
+    pub kept: Duration,
+    waiting: Mutex<Vec<CallRecord>>,
+    /// One batch at a time, so that none is kept twice.
+    turn: tokio::sync::Mutex<()>,
+    lost: AtomicU64,
+}
+
+impl Recorder {
+    pub fn new(store: Arc<dyn CallStore>, kept: Duration) -> Self {
+        Self {
+            store,
+            kept,
+            waiting: Mutex::default(),
+            turn: tokio::sync::Mutex::default(),
+            lost: AtomicU64::default(),
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<CallRecord>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn record(&self, record: CallRecord) {
+        let mut waiting = self.waiting();
+        if waiting.len() < CALLS_WAITING {
+            waiting.push(record);
+        } else {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Records that could not be kept since the process began, and never will be.
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Keeps what waits. What cannot be kept now waits on, as far as there is room.
+    pub async fn flush(&self) {
+        let _turn = self.turn.lock().await;
+        let mut taken = mem::take(&mut *self.waiting());
+        while !taken.is_empty() {
+            let batch = &taken[..taken.len().min(CALLS_AT_ONCE)];
+            if let Err(error) = self.store.keep_calls(batch, self.kept).await {
+                let (waiting, lost) = self.give_back(taken);
+                tracing::error!(%error, waiting, lost, "records of calls cannot be kept for now");
+                return;
+            }
+            taken.drain(..batch.len());
+        }
+    }
+
+    /// What can be read once everything that this process has recorded so far is kept.
+    pub async fn store(&self) -> &dyn CallStore {
+        self.flush().await;
+        &*self.store
+    }
+
+    /// The oldest come first again. How many wait, and how many were lost so far.
+    fn give_back(&self, mut records: Vec<CallRecord>) -> (usize, u64) {
+        let mut waiting = self.waiting();
+        records.append(&mut waiting);
+        let room = records.len().min(CALLS_WAITING);
+        self.lost.fetch_add((records.len() - room) as u64, Ordering::Relaxed);
+        records.truncate(room);
+        *waiting = records;
+        (room, self.lost())
+    }
+
+    /// Says how a write in doubt ended. When that cannot be kept, the record stays open, and its kept answers say how it
+    /// ended all the same.
+    pub async fn found_out(&self, organization: &OrganizationId, agent: &AgentId, id: &str, result: Ended) {
+        let resolution = Resolution { result, at: clock::now(), by: None, note: None };
+        if let Err(error) = self.resolve(organization, agent, id, &resolution).await {
+            tracing::warn!(%error, "how a write in doubt ended could not be put beside its record");
+        }
+    }
+
+    /// # Errors
+    /// When it cannot be kept.
+    pub async fn resolve(
+        &self,
+        organization: &OrganizationId,
+        agent: &AgentId,
+        id: &str,
+        resolution: &Resolution,
+    ) -> Result<(), StoreError> {
+        self.store.resolve_call(organization, agent, id, resolution, self.kept).await
+    }
+}
+
+/// Keeps what waits every now and then, until the server stops; what is left then is for whoever stops it.
+pub async fn keep_up(recorder: Weak<Recorder>, stopping: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stopping.cancelled() => return,
+            () = tokio::time::sleep(CALLS_KEPT_EVERY) => {}
+        }
+        let Some(recorder) = recorder.upgrade() else { return };
+        recorder.flush().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use infra::storage::calls::{Path, Protocol, Span};
+    use std::sync::atomic::AtomicBool;
+
+    /// Keeps everything in memory, or nothing while it is down.
+    #[derive(Default)]
+    struct Store {
+        kept: Mutex<Vec<String>>,
+        is_down: AtomicBool,
+    }
+
+    #[async_trait]
+    impl CallStore for Store {
+        async fn keep_calls(&self, records: &[CallRecord], _: Duration) -> Result<(), StoreError> {
+            assert!(records.len() <= CALLS_AT_ONCE);
+            if self.is_down.load(Ordering::Relaxed) {
+                return Err(StoreError::Unavailable("down".to_owned()));
+            }
+            self.kept.lock().unwrap().extend(records.iter().map(|record| record.id.clone()));
+            Ok(())
+        }
+
+        async fn calls(
+            &self,
+            _: &OrganizationId,
+            _: &AgentId,
+            _: Path<'_>,
+            _: Span<'_>,
+            _: usize,
+        ) -> Result<Vec<CallRecord>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn call(
+            &self,
+            _: &OrganizationId,
+            _: &AgentId,
+            _: &str,
+        ) -> Result<Option<CallRecord>, StoreError> {
+            Ok(None)
+        }
+
+        async fn resolve_call(
+            &self,
+            _: &OrganizationId,
+            _: &AgentId,
+            _: &str,
+            _: &Resolution,
+            _: Duration,
+        ) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn record(number: usize) -> CallRecord {
+        CallRecord {
+            id: format!("{number:08}"),
+            organization: "acme".into(),
+            agent: "agt_1".into(),
+            at: clock::now(),
+            skill: "skl_1".into(),
+            tool: "find".to_owned(),
+            version: Some(1),
+            protocol: Protocol::Http,
+            outcome: "ok".into(),
+            code: None,
+            rows: 1,
+            replayed: false,
+            total_us: 1,
+            database_us: 1,
+            key: "k1".into(),
+            request_id: "req_1".into(),
+            call_id: None,
+            tool_call_id: None,
+            lookup: None,
+            arguments: Vec::new(),
+            doubt: None,
+            resolution: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_kept_waits_in_its_order_and_what_there_is_no_room_for_is_counted() {
+        let store = Arc::new(Store::default());
+        let recorder = Recorder::new(store.clone(), Duration::from_secs(1));
+        store.is_down.store(true, Ordering::Relaxed);
+        (0..10).for_each(|number| recorder.record(record(number)));
+        recorder.flush().await;
+        (10..CALLS_WAITING + 7).for_each(|number| recorder.record(record(number)));
+        assert_eq!(recorder.lost(), 7);
+        recorder.flush().await;
+        assert_eq!(recorder.lost(), 7, "those that wait are still there");
+        store.is_down.store(false, Ordering::Relaxed);
+        recorder.flush().await;
+        let kept = store.kept.lock().unwrap();
+        let wanted: Vec<String> = (0..CALLS_WAITING).map(|number| format!("{number:08}")).collect();
+        assert!(*kept == wanted, "{} are kept, from {:?}", kept.len(), kept.first());
+    }
+}

@@ -2,7 +2,6 @@
 
 use crate::caller::Caller;
 use crate::problem::{Code, Problem};
-use crate::random;
 use crate::services::Services;
 use axum::body::Body;
 use axum::response::Response;
@@ -275,11 +274,6 @@ impl Context {
             .get(name)
             .map(String::as_str)
             .unwrap_or_else(|| panic!("no {{{name}}} in {}", self.instance))
-    }
-
-    /// The same for as long as the request lives.
-    pub fn command_id(&self) -> &CommandId {
-        self.command_id.get_or_init(random::command_id)
     }
 
     pub fn query(&self, name: &str) -> Option<&str> {

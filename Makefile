@@ -1,7 +1,7 @@
 # Every command of the project. `make help` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-cold bench-discover bench-history bench-isolation bench-search eval-auto eval-schemas install clean-run
+.PHONY: help run run-lambda build-tested test prove lint fmt build-aws bench-call bench-peers bench-cold bench-discover bench-history bench-isolation bench-search eval-auto eval-schemas install clean-run
 
 # Options of `sam build`: make build-aws SAM='--config-env prod'
 SAM ?=
@@ -51,6 +51,9 @@ build-aws: ## what `sam deploy` takes to AWS: all functions in one small program
 
 bench-call: ## a live call against the same statement in the engine's own benchmark
 	@scripts/bench_call.sh
+
+bench-peers: ## a live call and its MCP twin beside MCP Toolbox for Databases and DBHub, on a million rows
+	@scripts/bench_peers.sh
 
 bench-cold: ## what a function costs to start, to keep and to ship, in each way to build it
 	@scripts/bench_cold.sh

@@ -8,6 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib.sh
+TARGET="${CARGO_TARGET_DIR:-target}/server"
 DIR="$PWD/var/bench"
 LISTEN=${LISTEN:-127.0.0.1:8480}
 BENCH_SECONDS=${BENCH_SECONDS:-10}
@@ -86,7 +87,7 @@ ours() {
 
 scripts/install.sh wrk jq
 # Without the SDKs of AWS, which would double the build.
-cargo build --release --locked --no-default-features --package functions --package tests --bin bindery --bin story
+cargo build --profile server --locked --no-default-features --package functions --package tests --bin bindery --bin story
 take_folder "$DIR"
 ! is_taken "$LISTEN" || die "something listens on $LISTEN already; choose another address by LISTEN="
 trap stop_all EXIT

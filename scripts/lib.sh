@@ -26,20 +26,22 @@ take_folder() {
     if ! flock -n 9; then
         die "another run is using $1; end it first"
     fi
-    stop_abandoned_server "$1"
+    stop_abandoned_servers "$1"
     scripts/engines.sh stop "$1" 9>&-
     rm -rf "$1"
     mkdir -p "$1"
 }
 
-# The server of a run that was killed, if its process id still belongs to it.
-stop_abandoned_server() {
-    local pid
-    [ -e "$1/server.pid" ] || return 0
-    pid=$(cat "$1/server.pid")
-    while tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "--data-dir $1/bindery "; do
-        kill -TERM "$pid" 2>/dev/null || true
-        sleep 0.1
+# The servers of a run that was killed, where their process ids still belong to them: their command lines name the folder.
+stop_abandoned_servers() {
+    local file pid
+    for file in "$1"/*.pid; do
+        [ -e "$file" ] || continue
+        pid=$(cat "$file")
+        while tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$1/"; do
+            kill -TERM "$pid" 2>/dev/null || true
+            sleep 0.1
+        done
     done
 }
 

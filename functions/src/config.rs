@@ -11,7 +11,7 @@ pub use telemetry::{STANDARD_VARIABLES, TelemetryConfig};
 use infra::secret::Secret;
 use ipnet::IpNet;
 use std::time::Duration;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -280,6 +280,7 @@ impl Config {
         if !wrong.is_empty() {
             return Err(wrong);
         }
+        let log = without_values(&log);
         Ok(Self {
             allow_private_hosts,
             public_url: public_url.trim_end_matches('/').to_owned(),
@@ -309,6 +310,16 @@ impl Config {
 
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The SDK of the Model Context Protocol tells messages whole, a caller's arguments and a customer's rows among them, and
+/// something of each call even at `info`. What matters of it we log ourselves.
+fn without_values(asked: &Targets) -> Targets {
+    let kept = asked.iter().filter(|(target, _)| !target.starts_with("rmcp"));
+    Targets::new()
+        .with_default(asked.default_level().unwrap_or(LevelFilter::OFF))
+        .with_targets(kept)
+        .with_target("rmcp", LevelFilter::ERROR)
 }
 
 #[cfg(test)]
@@ -342,5 +353,15 @@ mod tests {
         let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").expect("a valid filter").log;
         assert!(log.would_enable("functions::router", &tracing::Level::DEBUG));
         assert!(!log.would_enable("infra::databases", &tracing::Level::INFO));
+    }
+
+    #[test]
+    fn messages_of_the_protocol_are_not_logged_however_loud_the_log_is() {
+        for asked in ["debug", "rmcp=trace", "rmcp::service=trace,info"] {
+            let lookup = |name: &str| (name == "BINDERY_LOG").then(|| asked.to_owned());
+            let log = Config::from_lookup(lookup, "http://127.0.0.1:8480").expect("a valid filter").log;
+            assert!(!log.would_enable("rmcp::service", &tracing::Level::WARN), "{asked}");
+            assert!(log.would_enable("rmcp::service", &tracing::Level::ERROR), "{asked}");
+        }
     }
 }

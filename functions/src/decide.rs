@@ -3,6 +3,7 @@
 use crate::clock;
 use crate::endpoint::{Context, Reply};
 use crate::problem::Problem;
+use crate::random;
 use crate::services::Turns;
 use domain::Organization;
 use domain::organization::{Decision, Reads};
@@ -111,6 +112,11 @@ where
 }
 
 impl Context {
+    /// The same for as long as the request lives.
+    pub fn command_id(&self) -> &CommandId {
+        self.command_id.get_or_init(random::command_id)
+    }
+
     /// [`decide`] in the name of this request.
     pub async fn decide<F, Fut>(&self, decision: F) -> Result<Decided, Problem>
     where
@@ -119,7 +125,7 @@ impl Context {
     {
         let command = Command {
             organization: &self.caller.organization,
-            id: self.command_id.clone(),
+            id: self.command_id().clone(),
             actor: self.caller.actor(),
             request_id: self.request_id.clone(),
             cause: None,

@@ -6,7 +6,7 @@ use crate::services::Services;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use events::{IntegrationKind, RequestId, Seq};
+use events::{CommandId, IntegrationKind, RequestId, Seq};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use schemars::{Schema, SchemaGenerator};
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 macro_rules! scopes {
@@ -253,8 +253,8 @@ pub struct Context {
     pub body: Bytes,
     /// The path as it was asked for.
     pub instance: String,
-    /// From the Idempotency-Key when there is one, else new.
-    pub command_id: events::CommandId,
+    /// From the Idempotency-Key when there is one, else made when it is asked for: a live call never asks.
+    pub command_id: OnceLock<CommandId>,
 }
 
 impl Context {

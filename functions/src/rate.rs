@@ -15,6 +15,8 @@ type Limiter<K> = RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInform
 
 pub struct Rates {
     keys: Limiter<KeyId>,
+    /// Of one key, as every answer tells it.
+    limit: HeaderValue,
     organizations: Limiter<OrganizationId>,
 }
 
@@ -24,7 +26,11 @@ static RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
 impl Rates {
     pub fn new(per_key: u32, per_organization: u32) -> Self {
-        Self { keys: limiter(per_key), organizations: limiter(per_organization) }
+        Self {
+            keys: limiter(per_key),
+            limit: HeaderValue::from(per_key.max(1)),
+            organizations: limiter(per_organization),
+        }
     }
 
     /// Headers for the answer, or the refusal with its own.
@@ -36,9 +42,9 @@ impl Rates {
         let of_key = self.keys.check_key(key).map_err(|until| refused("key", &until))?;
         self.organizations.check_key(organization).map_err(|until| refused("organization", &until))?;
         Ok([
-            (LIMIT.clone(), HeaderValue::from(of_key.quota().burst_size().get())),
+            (LIMIT.clone(), self.limit.clone()),
             (REMAINING.clone(), HeaderValue::from(of_key.remaining_burst_capacity())),
-            (RESET.clone(), HeaderValue::from(1)),
+            (RESET.clone(), HeaderValue::from_static("1")),
         ])
     }
 

@@ -254,14 +254,14 @@ async fn serve(
             headers: parts.headers,
             body,
             instance: parts.uri.path().to_owned(),
-            command_id: random::command_id(),
+            command_id: OnceLock::new(),
         };
         context.wait_for_position().await?;
         match (endpoint.repeat, idempotency::key_of(&context.headers)?) {
             (Repeat::Answered, Some(key)) => {
                 let organization = &context.caller.organization;
                 let slot = services.slot(organization, endpoint, &context.instance, key, &context.body);
-                context.command_id = idempotency::command_id(&slot);
+                context.command_id = idempotency::command_id(&slot).into();
                 services.once(slot, (endpoint.handle)(context)).await
             }
             (Repeat::Answered | Repeat::Harmless | Repeat::Own, _) => (endpoint.handle)(context).await,

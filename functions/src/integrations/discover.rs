@@ -62,7 +62,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
         organization: context.caller.organization.clone(),
         kind,
         credential_version: context.caller.state.connection(kind)?.credential_version,
-        command_id: context.command_id.clone(),
+        command_id: context.command_id().clone(),
         actor: context.caller.actor(),
         request_id: context.request_id.clone(),
         requested_at: clock::now(),

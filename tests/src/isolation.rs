@@ -111,12 +111,12 @@ async fn a_server_that_stops_answers_what_runs(kind: IntegrationKind) {
             IntegrationKind::Postgres => {
                 "CREATE TABLE beds (id int PRIMARY KEY, note text); INSERT INTO beds VALUES (1, 'a');
                  CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql
-                    AS $$BEGIN PERFORM pg_sleep(1); RETURN NEW; END$$;
+                    AS $$BEGIN PERFORM pg_sleep(4); RETURN NEW; END$$;
                  CREATE TRIGGER slow BEFORE UPDATE ON beds FOR EACH ROW EXECUTE FUNCTION dawdle();"
             }
             IntegrationKind::Mysql => {
                 "CREATE TABLE beds (id int PRIMARY KEY, note varchar(9)); INSERT INTO beds VALUES (1, 'a');
-                 CREATE TRIGGER slow BEFORE UPDATE ON beds FOR EACH ROW SET @slept = SLEEP(1);"
+                 CREATE TRIGGER slow BEFORE UPDATE ON beds FOR EACH ROW SET @slept = SLEEP(4);"
             }
         },
     )
@@ -131,6 +131,7 @@ async fn a_server_that_stops_answers_what_runs(kind: IntegrationKind) {
     let body = json!({ "arguments": { "id": 1, "note": "b" } });
     let running = tokio::spawn(async move { http.post(&path, body).await.data().clone() });
     while desk.running() == 0 {
+        assert!(!running.is_finished(), "it was never seen to run");
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     let Desk { site, engine, database, agent } = desk;

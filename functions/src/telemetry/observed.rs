@@ -23,6 +23,15 @@ pub fn register(meter: &Meter, services: &Arc<Services>, looked: &Arc<Looked>) {
             }
         })
         .build();
+    let weak = Arc::downgrade(services);
+    let lost = meter.u64_observable_counter("bindery.call.records.lost").with_unit("{record}");
+    lost.with_description("Records of live calls that could not be kept")
+        .with_callback(move |observer| {
+            if let Some(services) = weak.upgrade() {
+                observer.observe(services.records.lost(), &[]);
+            }
+        })
+        .build();
     looked_up(meter, looked);
 }
 

@@ -113,9 +113,7 @@ async fn bound(desk: &Desk, shape: &Shape) -> Result<(), String> {
     let tells = |effect: &&str| told.iter().any(|told| told.to_string().contains(effect));
     match shape.expected {
         Expected::One([]) if !told.is_empty() => Err(format!("told of {told:?}")),
-        Expected::One(effects) if !effects.iter().all(tells) => {
-            Err(format!("told of {told:?}"))
-        }
+        Expected::One(effects) if !effects.iter().all(tells) => Err(format!("told of {told:?}")),
         Expected::One(_) | Expected::Nothing(..) | Expected::NotBound(_) => Ok(()),
     }
 }

@@ -66,11 +66,19 @@ launch() {
     done
 }
 
+# As it runs in operation: records of calls, metrics, and one trace in a hundred to a collector.
+start_ours() {
+    local port
+    port=$(free_port)
+    launch collector "$port" python3 scripts/peers/collector.py "$port"
+    OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$port" start_server "$DIR" "$LISTEN"
+}
+
 # publish ENGINE TOOLS: an agent with as many published skills, in an organization of its own.
 publish() {
     local key agent name
     [ -z "${PIDS["call $2"]:-}" ] || return 0
-    if [ -z "${SERVER_PID:-}" ]; then start_server "$DIR" "$LISTEN"; fi
+    if [ -z "${SERVER_PID:-}" ]; then start_ours; fi
     key=$(mint_key "$DIR" "$1-$2")
     connect "$key" "$1" peers "$PASSWORD"
     discover "$key" "$1" >/dev/null

@@ -82,7 +82,7 @@ report() {
     done
 }
 
-scripts/install.sh wrk jq sysbench
+scripts/install.sh wrk jq sysbench python3
 scripts/peers_tools.sh
 # Without the SDKs of AWS, which would double the build.
 cargo build --profile server --locked --no-default-features --features embedded --package functions --bin bindery

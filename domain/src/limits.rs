@@ -252,12 +252,10 @@ pub const TELEMETRY_LOOK: Duration = Duration::from_secs(15);
 pub const CALLS_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 /// The longest that an operator may ask for: what is a keyed hash today may be guessed one day.
 pub const CALLS_KEPT_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// Records that wait to be kept, about 10 MB of them: what comes above it is counted and lost, and no call waits.
+/// Records that wait to be kept, 8 MB of them as text: what comes above it is counted and lost, and no call waits.
 pub const CALLS_WAITING: usize = 20_000;
 /// How often those that wait are kept, where anything goes on between requests: a process that is killed loses as much.
 pub const CALLS_KEPT_EVERY: Duration = Duration::from_millis(250);
-/// Records that are kept in one go.
-pub const CALLS_AT_ONCE: usize = 1000;
 /// Records that one request looks at for its page, and that a list's `total` counts at most. Where more are to be
 /// looked at, the page is shorter and has a cursor.
 pub const CALLS_LOOKED_AT: usize = 2000;

@@ -86,6 +86,11 @@ impl Endpoint {
         self.scope == Scope::SkillsCall
     }
 
+    /// Somebody waits on the phone, or tries what that will be like.
+    pub fn runs_skills(&self) -> bool {
+        self.repeat == Repeat::Own
+    }
+
     /// Whether a request may say how recent the state must be that it is answered from.
     pub fn takes_min_position(&self) -> bool {
         self.method == Method::GET || self.is_live()

@@ -6,7 +6,7 @@ use crate::problem::{Code, Problem};
 use crate::random;
 use crate::services::Services;
 use crate::telemetry::{Answered, Route, Seen, Trace, answered_beside};
-use crate::to_the_end::{Panicked, ToTheEnd};
+use crate::to_the_end::{Panicked, ToTheEnd, on as on_runtime};
 use crate::{endpoints, idempotency, openapi};
 use axum::Router;
 use axum::body::Body;
@@ -185,8 +185,12 @@ async fn respond(services: Arc<Services>, endpoint: &'static Endpoint, request: 
     let uri = parts.uri.clone();
     let url = public_url(&services, &parts.extensions).to_owned();
     let tracker = services.tasks.clone();
+    let beside = services.beside_calls.get().filter(|_| !endpoint.runs_skills()).cloned();
     let work = within(seen.request().clone(), serve(services, endpoint, parts, body, request_id.clone()));
-    let served = ToTheEnd::new(work, tracker).await;
+    let served = match beside {
+        Some(beside) => ToTheEnd::new(on_runtime(beside, work), tracker).await,
+        None => ToTheEnd::new(work, tracker).await,
+    };
     let (extra, outcome) = served.unwrap_or_else(|Panicked| {
         during(seen.request().clone(), || {
             tracing::error!(endpoint = endpoint.name, "request lost by a panic");

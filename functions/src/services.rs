@@ -27,7 +27,8 @@ use infra::storage::snapshots::Snapshots;
 use infra::storage::{AnswerStore, Artefacts, CredentialStore, EventLog, PastStates};
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, RwLock};
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -104,6 +105,8 @@ pub struct Services {
     /// None where nothing goes on in the background: another function delivers webhooks there.
     pub deliverer: Option<Deliverer>,
     pub management: KeyedSemaphores,
+    /// Where the rest is done when calls have threads of their own.
+    pub beside_calls: OnceLock<Handle>,
     pub organizations_by_key: RwLock<HashMap<KeyId, OrganizationId>>,
     /// The head up to which ended connections were let go of.
     pub(crate) let_go: RwLock<HashMap<OrganizationId, Seq>>,
@@ -195,6 +198,7 @@ impl Services {
             behind_gateway: false,
             deliverer: None,
             management: Keyed::new(MANAGEMENT_CONNECTIONS),
+            beside_calls: OnceLock::new(),
             peppers: keys.peppers,
             cursor_key: keys.cursor_key,
             webhook_key: keys.webhook_key,

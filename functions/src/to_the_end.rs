@@ -1,9 +1,10 @@
 //! Requests that end whatever their caller does.
 
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{self, Poll};
+use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
 
 /// Work that goes on by itself when it is dropped before its end, so that a caller who hangs up does not stop a change
@@ -20,6 +21,14 @@ impl<T: Send + 'static> ToTheEnd<T> {
     /// `tracker` knows of the work once it goes on by itself.
     pub fn new(work: impl Future<Output = T> + Send + 'static, tracker: TaskTracker) -> Self {
         Self { work: Some(Box::pin(work)), tracker }
+    }
+}
+
+/// The same work on another runtime. It panics as the work does.
+pub async fn on<T: Send + 'static>(runtime: Handle, work: impl Future<Output = T> + Send + 'static) -> T {
+    match runtime.spawn(work).await {
+        Ok(done) => done,
+        Err(error) => resume_unwind(error.into_panic()),
     }
 }
 
@@ -47,7 +56,7 @@ impl<T: Send + 'static> Drop for ToTheEnd<T> {
     fn drop(&mut self) {
         // Without a runtime the process is going down.
         if let Some(work) = self.work.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(runtime) = Handle::try_current()
         {
             self.tracker.spawn_on(work, &runtime);
         }

@@ -1,10 +1,10 @@
 //! Takes records off calls and keeps them in batches. A call never waits for it: what comes faster than it can be kept
 //! is counted and lost.
 
-use domain::limits::{CALLS_AT_ONCE, CALLS_KEPT_EVERY, CALLS_WAITING};
+use domain::limits::{CALLS_KEPT_EVERY, CALLS_WAITING};
 use events::{AgentId, OrganizationId};
 use infra::storage::StoreError;
-use infra::storage::calls::{CallRecord, CallStore, Ended, Resolution};
+use infra::storage::calls::{Batch, CallRecord, CallStore, Ended, Resolution};
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -17,10 +17,17 @@ pub struct Recorder {
     store: Arc<dyn CallStore>,
     /// How long records are kept.
     pub kept: Duration,
-    waiting: Mutex<Vec<CallRecord>>,
+    waiting: Mutex<Waiting>,
     /// One batch at a time, so that none is kept twice.
     turn: tokio::sync::Mutex<()>,
     lost: AtomicU64,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batch: Batch,
+    /// How many of those that are being kept, or could not be, take up room here.
+    taken: usize,
 }
 
 impl Recorder {
@@ -34,14 +41,14 @@ impl Recorder {
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<CallRecord>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub fn record(&self, record: CallRecord) {
+    pub fn record(&self, record: &CallRecord) {
         let mut waiting = self.waiting();
-        if waiting.len() < CALLS_WAITING {
-            waiting.push(record);
+        if waiting.batch.len() + waiting.taken < CALLS_WAITING {
+            waiting.batch.push(record);
         } else {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -52,18 +59,25 @@ impl Recorder {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Keeps what waits. What cannot be kept now waits on, as far as there is room.
+    /// Keeps what waits. What cannot be kept now waits on.
     pub async fn flush(&self) {
         let _turn = self.turn.lock().await;
-        let mut taken = mem::take(&mut *self.waiting());
-        while !taken.is_empty() {
-            let batch = &taken[..taken.len().min(CALLS_AT_ONCE)];
-            if let Err(error) = self.store.keep_calls(batch, self.kept).await {
-                let (waiting, lost) = self.give_back(taken);
-                tracing::error!(%error, waiting, lost, "records of calls cannot be kept for now");
-                return;
-            }
-            taken.drain(..batch.len());
+        let batch = {
+            let mut waiting = self.waiting();
+            waiting.taken = waiting.batch.len();
+            Arc::new(mem::take(&mut waiting.batch))
+        };
+        if batch.is_empty() {
+            return;
+        }
+        let kept = self.store.keep_calls(&batch, self.kept).await;
+        let mut waiting = self.waiting();
+        waiting.taken = 0;
+        if let Err(error) = kept {
+            let later = mem::replace(&mut waiting.batch, Arc::unwrap_or_clone(batch));
+            waiting.batch.append(later);
+            let (waiting, lost) = (waiting.batch.len(), self.lost());
+            tracing::error!(%error, waiting, lost, "records of calls cannot be kept for now");
         }
     }
 
@@ -71,17 +85,6 @@ impl Recorder {
     pub async fn store(&self) -> &dyn CallStore {
         self.flush().await;
         &*self.store
-    }
-
-    /// The oldest come first again. How many wait, and how many were lost so far.
-    fn give_back(&self, mut records: Vec<CallRecord>) -> (usize, u64) {
-        let mut waiting = self.waiting();
-        records.append(&mut waiting);
-        let room = records.len().min(CALLS_WAITING);
-        self.lost.fetch_add((records.len() - room) as u64, Ordering::Relaxed);
-        records.truncate(room);
-        *waiting = records;
-        (room, self.lost())
     }
 
     /// Says how a write in doubt ended. When that cannot be kept, the record stays open, and its kept answers say how it
@@ -134,12 +137,11 @@ mod tests {
 
     #[async_trait]
     impl CallStore for Store {
-        async fn keep_calls(&self, records: &[CallRecord], _: Duration) -> Result<(), StoreError> {
-            assert!(records.len() <= CALLS_AT_ONCE);
+        async fn keep_calls(&self, batch: &Arc<Batch>, _: Duration) -> Result<(), StoreError> {
             if self.is_down.load(Ordering::Relaxed) {
                 return Err(StoreError::Unavailable("down".to_owned()));
             }
-            self.kept.lock().unwrap().extend(records.iter().map(|record| record.id.clone()));
+            self.kept.lock().unwrap().extend(batch.records()?.into_iter().map(|record| record.id));
             Ok(())
         }
 
@@ -207,9 +209,9 @@ mod tests {
         let store = Arc::new(Store::default());
         let recorder = Recorder::new(store.clone(), Duration::from_secs(1));
         store.is_down.store(true, Ordering::Relaxed);
-        (0..10).for_each(|number| recorder.record(record(number)));
+        (0..10).for_each(|number| recorder.record(&record(number)));
         recorder.flush().await;
-        (10..CALLS_WAITING + 7).for_each(|number| recorder.record(record(number)));
+        (10..CALLS_WAITING + 7).for_each(|number| recorder.record(&record(number)));
         assert_eq!(recorder.lost(), 7);
         recorder.flush().await;
         assert_eq!(recorder.lost(), 7, "those that wait are still there");

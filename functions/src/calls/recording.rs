@@ -109,7 +109,7 @@ impl Recording {
             record.doubt = None;
         }
         record.total_us = micros(started.elapsed());
-        services.records.record(self.0);
+        services.records.record(&self.0);
     }
 }
 

@@ -5,11 +5,12 @@ use crate::endpoint::Grant;
 use async_trait::async_trait;
 use events::{AgentId, KeyId, OrganizationId, SubscriptionId};
 use infra::storage::StoreError;
-use infra::storage::calls::{CallRecord, CallStore, Path, Resolution, Span};
+use infra::storage::calls::{Batch, CallRecord, CallStore, Path, Resolution, Span};
 use infra::storage::deliveries::{Attempt, Cursor, DeliveryStore, Lease};
 use infra::storage::directory::{Directory, KeyNames};
 use infra::storage::misses::{Budget, Misses};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 #[async_trait]
@@ -128,8 +129,8 @@ impl Misses for Granted<dyn Misses> {
 
 #[async_trait]
 impl CallStore for Granted<dyn CallStore> {
-    async fn keep_calls(&self, records: &[CallRecord], kept: Duration) -> Result<(), StoreError> {
-        self.to(Grant::KeepCalls).keep_calls(records, kept).await
+    async fn keep_calls(&self, batch: &Arc<Batch>, kept: Duration) -> Result<(), StoreError> {
+        self.to(Grant::KeepCalls).keep_calls(batch, kept).await
     }
 
     async fn calls(

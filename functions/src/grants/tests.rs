@@ -185,7 +185,11 @@ const USES: &[Use] = &[
         &[Grant::ReadCalls],
         using!(ports, ports.calls.call(&organization(), &"agt_1".into(), "cal_1")),
     ),
-    ("keep records of calls", &[Grant::KeepCalls], using!(ports, ports.calls.keep_calls(&[], LONG))),
+    (
+        "keep records of calls",
+        &[Grant::KeepCalls],
+        using!(ports, ports.calls.keep_calls(&Arc::default(), LONG)),
+    ),
     (
         "say how a write in doubt ended",
         &[Grant::KeepCalls],

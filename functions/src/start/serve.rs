@@ -5,11 +5,15 @@ use crate::config::{Config, TelemetryConfig};
 use crate::log::OfRequests;
 use crate::server;
 use crate::telemetry::{Telemetry, serve_metrics};
+use crate::to_the_end::on;
 use infra::storage::sqlite::SqliteStore;
+use std::future::Future;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -44,7 +48,8 @@ pub async fn serve(
     }
     let embedded = Embedded::open(data_dir).await?;
     let _alone = SqliteStore::lock_for_serving(data_dir).map_err(|error| error.to_string())?;
-    let listener = bind(listen, "--listen").await?;
+    let calls = CallThreads::start()?;
+    let listener = calls.own(bind(listen, "--listen")).await?;
     // Port 0 is any free one: only now it is known which.
     let listen = listener.local_addr().map_err(|error| error.to_string())?;
     let config = configured(listen)?;
@@ -54,6 +59,7 @@ pub async fn serve(
     };
     let telemetry = Telemetry::start(&seen_by, &config.public_url, metrics.is_some())?.map(Arc::new);
     let services = embedded.services(config).await?;
+    services.beside_calls.set(Handle::current()).expect("it is set once");
     if let Some(telemetry) = &telemetry {
         telemetry.watch(&services, &embedded.store);
     }
@@ -68,11 +74,41 @@ pub async fn serve(
     }
     let metrics = metrics_at.map(tracing::field::display);
     tracing::info!(%listen, metrics, "serving");
-    server::serve(services, listener, stop()).await;
+    calls.own(server::serve(services, listener, stop())).await;
     if let Some(telemetry) = telemetry {
         telemetry.flush().await;
     }
     Ok(())
+}
+
+/// Threads on which requests arrive and skills run, and nothing else: what a change of the configuration takes, or a look
+/// into the past, no call waits for. Half of the cores, because a call that stays on one is cheaper than one that is passed
+/// on to whichever is free, and all of them are there for the rest.
+struct CallThreads(Option<Runtime>);
+
+impl CallThreads {
+    fn start() -> Result<Self, String> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let mut threads = Builder::new_multi_thread();
+        threads.worker_threads((cores / 2).max(1)).thread_name("calls").enable_all();
+        let runtime = threads.build().map_err(|error| format!("no threads could be started: {error}"))?;
+        Ok(Self(Some(runtime)))
+    }
+
+    /// Has this done there.
+    async fn own<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> T {
+        let runtime = self.0.as_ref().expect("it is taken only when it is dropped");
+        on(runtime.handle().clone(), work).await
+    }
+}
+
+impl Drop for CallThreads {
+    fn drop(&mut self) {
+        // Waiting for its threads is not allowed here, and what matters has ended.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 async fn bind(address: SocketAddr, option: &str) -> Result<TcpListener, String> {

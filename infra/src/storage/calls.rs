@@ -2,12 +2,18 @@
 //! for it grows with traffic and ends with its retention. No value of an argument or a row is in it: arguments are
 //! keyed hashes.
 
+mod batch;
+
+pub use batch::{Batch, PART_RECORDS, Part, key_of_call, key_of_lookup};
+
 use super::StoreError;
 use async_trait::async_trait;
 use events::{AgentId, KeyId, OrganizationId, RequestId, SkillId};
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// One call, as it ended for its caller.
@@ -132,7 +138,7 @@ pub struct Span<'s> {
 pub trait CallStore: Send + Sync {
     /// Keeps all of these, which have ids of their own, for this long. A batch whose end was not heard of can be kept
     /// again.
-    async fn keep_calls(&self, records: &[CallRecord], kept: Duration) -> Result<(), StoreError>;
+    async fn keep_calls(&self, batch: &Arc<Batch>, kept: Duration) -> Result<(), StoreError>;
 
     /// One agent's records, newest first.
     async fn calls(
@@ -162,11 +168,11 @@ pub trait CallStore: Send + Sync {
     ) -> Result<(), StoreError>;
 }
 
-/// A record as a backend keeps it, and what is known of its end.
-pub(super) fn read(record: &[u8], resolution: Option<&[u8]>) -> Result<CallRecord, StoreError> {
-    let damaged =
-        |_| StoreError::Corrupt { seq: events::Seq(0), reason: "a call's record is damaged".to_owned() };
-    let record = serde_json::from_slice(record).map_err(damaged)?;
-    let resolution = resolution.map(serde_json::from_slice).transpose().map_err(damaged)?;
-    Ok(CallRecord { resolution, ..record })
+/// A record as a backend keeps it, or how one ended.
+pub(super) fn read<T: DeserializeOwned>(kept: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(kept).map_err(|_| damaged())
+}
+
+pub(super) fn damaged() -> StoreError {
+    StoreError::Corrupt { seq: events::Seq(0), reason: "a call's record is damaged".to_owned() }
 }

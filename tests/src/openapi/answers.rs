@@ -10,6 +10,7 @@ use functions::endpoints;
 use infra::storage::calls::{CallRecord, CallStore, Protocol};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The document, with every object closed: an answer with a member that is not documented does not fit.
@@ -205,7 +206,11 @@ async fn in_doubt(site: &Site, agent: &str, skill: &str) -> String {
         doubt: None,
         resolution: None,
     };
-    let kept = site.embedded.calls.keep_calls(std::slice::from_ref(&record), Duration::from_secs(60)).await;
+    let kept = site
+        .embedded
+        .calls
+        .keep_calls(&Arc::new([&record].into_iter().collect()), Duration::from_secs(60))
+        .await;
     kept.expect("it is kept");
     record.id
 }

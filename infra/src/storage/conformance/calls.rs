@@ -4,6 +4,7 @@ use crate::storage::calls::{
 };
 use events::{AgentId, OrganizationId};
 use jiff::SignedDuration;
+use std::sync::Arc;
 use std::time::Duration;
 
 const KEPT: Duration = Duration::from_secs(3600);
@@ -52,7 +53,7 @@ fn in_doubt(second: i64) -> CallRecord {
 }
 
 async fn keep(store: &dyn CallStore, records: &[CallRecord]) {
-    store.keep_calls(records, KEPT).await.expect("kept");
+    store.keep_calls(&Arc::new(records.iter().collect()), KEPT).await.expect("kept");
 }
 
 async fn all(store: &dyn CallStore, path: Path<'_>, span: Span<'_>, limit: usize) -> Vec<CallRecord> {

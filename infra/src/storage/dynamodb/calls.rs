@@ -8,12 +8,13 @@ use super::items::{self, Item, Order, Range, get_text, number, text};
 use super::tables::TableName;
 use super::transact::unbuilt;
 use crate::storage::StoreError;
-use crate::storage::calls::{CallRecord, CallStore, IN_DOUBT, Path, Resolution, Span, read};
+use crate::storage::calls::{Batch, CallRecord, CallStore, IN_DOUBT, Path, Resolution, Span, read};
 use async_trait::async_trait;
 use aws_sdk_dynamodb::types::{PutRequest, WriteRequest};
 use events::{AgentId, OrganizationId};
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 const RECORD: &str = "record";
@@ -23,11 +24,11 @@ const LAST: &str = "~";
 
 #[async_trait]
 impl CallStore for DynamoStore {
-    async fn keep_calls(&self, records: &[CallRecord], kept: Duration) -> Result<(), StoreError> {
+    async fn keep_calls(&self, batch: &Arc<Batch>, kept: Duration) -> Result<(), StoreError> {
         let mut puts = Vec::new();
-        for record in records {
-            let json = serde_json::to_string(record).expect("records are JSON");
-            for name in names_of(record) {
+        for record in batch.records()? {
+            let json = serde_json::to_string(&record).expect("records are JSON");
+            for name in names_of(&record) {
                 let item = items::item(
                     &partition(&record.organization, &record.agent),
                     &name,
@@ -60,8 +61,8 @@ impl CallStore for DynamoStore {
         let range = Range { table: &table, partition: &partition, from: &from, to: &to };
         // The range ends with the one that is not wanted.
         let found = items::query_in(Order::Backward, &self.client, range, limit.saturating_add(1)).await?;
-        let records = found.iter().map(|item| read(get_text(item, RECORD)?.as_bytes(), None));
-        let mut records = records.collect::<Result<Vec<_>, _>>()?;
+        let records = found.iter().map(|item| read(get_text(item, RECORD)?.as_bytes()));
+        let mut records = records.collect::<Result<Vec<CallRecord>, _>>()?;
         records.retain(|record| span.before != Some(&record.id));
         records.truncate(limit);
         let resolved = records.into_iter().map(|record| self.resolved(record));
@@ -75,7 +76,7 @@ impl CallStore for DynamoStore {
         id: &str,
     ) -> Result<Option<CallRecord>, StoreError> {
         let item = self.call_item(organization, agent, &format!("R#{id}")).await?;
-        let record = item.map(|item| read(get_text(&item, RECORD)?.as_bytes(), None)).transpose()?;
+        let record = item.map(|item| read(get_text(&item, RECORD)?.as_bytes())).transpose()?;
         match record {
             Some(record) => self.resolved(record).await.map(Some),
             None => Ok(None),
@@ -124,8 +125,8 @@ impl DynamoStore {
         let Some(item) = self.call_item(&record.organization, &record.agent, &name).await? else {
             return Ok(record);
         };
-        let json = serde_json::to_vec(&record).expect("records are JSON");
-        read(&json, Some(get_text(&item, RESOLUTION)?.as_bytes()))
+        let resolution = Some(read(get_text(&item, RESOLUTION)?.as_bytes())?);
+        Ok(CallRecord { resolution, ..record })
     }
 }
 

@@ -1,5 +1,4 @@
--- The file of call records. Every statement can run again on a file that has it. Thousands of records may come in a
--- second, so what an index repeats for each of them is short.
+-- The file of call records. Every statement can run again on a file that has it.
 CREATE TABLE IF NOT EXISTS owners (
     owner INTEGER PRIMARY KEY,
     organization TEXT NOT NULL,
@@ -7,20 +6,24 @@ CREATE TABLE IF NOT EXISTS owners (
     UNIQUE (organization, agent)
 );
 
-CREATE TABLE IF NOT EXISTS calls (
+-- Thousands of records may come in a second, and stay for months. So they stand together in blocks, compressed, with
+-- what tells which blocks to look into, and not in a row with entries in indexes for each.
+CREATE TABLE IF NOT EXISTS blocks (
+    block INTEGER PRIMARY KEY,
     owner INTEGER NOT NULL,
-    -- Begins with the microsecond that the call began at.
-    id TEXT NOT NULL,
-    -- The first 64 bits of the hash.
-    lookup INTEGER,
-    call_id TEXT,
-    in_doubt INTEGER,
-    record TEXT NOT NULL,
-    PRIMARY KEY (owner, id)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS calls_by_lookup ON calls (owner, lookup, id) WHERE lookup IS NOT NULL;
-CREATE INDEX IF NOT EXISTS calls_by_call ON calls (owner, call_id, id) WHERE call_id IS NOT NULL;
-CREATE INDEX IF NOT EXISTS calls_in_doubt ON calls (owner, id) WHERE in_doubt;
+    -- The lowest and the highest id, each of which begins with the microsecond that its call began at. Blocks overlap.
+    first TEXT NOT NULL,
+    last TEXT NOT NULL,
+    len INTEGER NOT NULL,
+    in_doubt INTEGER NOT NULL,
+    -- Four bytes for each value that a row was found by, and for each call of the platform.
+    keys BLOB NOT NULL,
+    -- Lines of JSON, in one frame of zstd.
+    records BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS blocks_by_last ON blocks (owner, last, first);
+CREATE INDEX IF NOT EXISTS blocks_in_doubt ON blocks (owner, last, first) WHERE in_doubt;
+CREATE INDEX IF NOT EXISTS blocks_small ON blocks (owner) WHERE len < 1024;
 
 CREATE TABLE IF NOT EXISTS resolutions (
     owner INTEGER NOT NULL,

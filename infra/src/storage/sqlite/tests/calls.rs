@@ -57,13 +57,17 @@ fn record(agent: &str, day: i64) -> CallRecord {
     }
 }
 
+async fn keep(calls: &SqliteCalls, records: &[CallRecord]) {
+    calls.keep_calls(&Arc::new(records.iter().collect()), Duration::ZERO).await.expect("kept");
+}
+
 #[tokio::test]
 async fn what_is_older_than_its_retention_goes_and_the_rest_stays_for_every_agent() {
     let folder = Folder::new();
     let calls = folder.open().await;
     let records: Vec<CallRecord> =
         ["agt_1", "agt_2"].iter().flat_map(|agent| (0..6).map(|day| record(agent, day))).collect();
-    calls.keep_calls(&records, Duration::ZERO).await.expect("kept");
+    keep(&calls, &records).await;
     let before = noon() + SignedDuration::from_hours(4 * 24);
     assert_eq!(calls.expire(before).await.expect("swept"), 8);
     assert_eq!(calls.expire(before).await.expect("swept"), 0);
@@ -76,7 +80,7 @@ async fn what_is_older_than_its_retention_goes_and_the_rest_stays_for_every_agen
 #[tokio::test]
 async fn the_file_is_for_its_owner_alone_and_opens_again() {
     let folder = Folder::new();
-    folder.open().await.keep_calls(&[record("agt_1", 0)], Duration::ZERO).await.expect("kept");
+    keep(&*folder.open().await, &[record("agt_1", 0)]).await;
     for file in ["calls.db", "calls.db-wal"] {
         let mode = std::fs::metadata(folder.0.path().join(file)).expect("a file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");

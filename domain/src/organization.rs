@@ -137,11 +137,11 @@ impl Organization {
             Event::CredentialsShredded(data) => self.integration_mut(data.kind).version = recorded.seq,
             Event::ScopingChanged(data) => self.scoping_mut(data.kind).changed(recorded, data),
             Event::AgentCreated(data) => {
-                let id = AgentId(recorded.subject.id.clone());
+                let id = AgentId::from(recorded.subject.id.clone());
                 self.agents.insert(id, Arc::new(Agent::created(recorded, data)));
             }
             Event::Published(data) => {
-                let agent_id = AgentId(recorded.subject.id.clone());
+                let agent_id = AgentId::from(recorded.subject.id.clone());
                 if let Some(agent) = self.agents.get_mut(&agent_id) {
                     Arc::make_mut(agent).published(recorded, data);
                 }
@@ -163,7 +163,7 @@ impl Organization {
                 }
             }
             Event::BindingDrafted(data) => {
-                let id = SkillId(recorded.subject.id.clone());
+                let id = SkillId::from(recorded.subject.id.clone());
                 self.skills.insert(id, Arc::new(Skill::drafted(recorded, data)));
             }
             Event::BindingRevised(data) => self.with_skill(recorded, |skill| skill.revised(recorded, data)),
@@ -189,7 +189,7 @@ impl Organization {
                 }
             }
             Event::SubscriptionCreated(data) => {
-                let id = SubscriptionId(recorded.subject.id.clone());
+                let id = SubscriptionId::from(recorded.subject.id.clone());
                 self.subscriptions.insert(id, Arc::new(Subscription::created(recorded, data)));
             }
             Event::SubscriptionSecretRotated(data) => {
@@ -303,20 +303,20 @@ impl Organization {
                     organization.scopings.insert(kind()?, parse(subject, body)?);
                 }
                 SubjectKind::Agent => {
-                    organization.agents.insert(AgentId(subject.id.clone()), parse(subject, body)?);
+                    organization.agents.insert(AgentId::from(subject.id.clone()), parse(subject, body)?);
                 }
                 SubjectKind::Skill => {
-                    organization.skills.insert(SkillId(subject.id.clone()), parse(subject, body)?);
+                    organization.skills.insert(SkillId::from(subject.id.clone()), parse(subject, body)?);
                 }
                 SubjectKind::Subscription => {
-                    let id = SubscriptionId(subject.id.clone());
+                    let id = SubscriptionId::from(subject.id.clone());
                     organization.subscriptions.insert(id, parse(subject, body)?);
                 }
                 SubjectKind::Key => {
-                    organization.keys.insert(KeyId(subject.id.clone()), parse(subject, body)?);
+                    organization.keys.insert(KeyId::from(subject.id.clone()), parse(subject, body)?);
                 }
                 SubjectKind::Version => {
-                    organization.versions.insert(VersionId(subject.id.clone()), parse(subject, body)?);
+                    organization.versions.insert(VersionId::from(subject.id.clone()), parse(subject, body)?);
                 }
             }
         }

@@ -107,7 +107,7 @@ impl Present {
             return false;
         }
         self.versions.remove(&data.version_id);
-        let agent_id = AgentId(recorded.subject.id.clone());
+        let agent_id = AgentId::from(recorded.subject.id.clone());
         let version = Arc::new(Version::published(agent_id, recorded, data));
         self.state.versions.insert(data.version_id.clone(), version);
         true

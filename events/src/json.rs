@@ -53,8 +53,8 @@ impl std::error::Error for DecodeError {}
 pub fn chain(organization: &OrganizationId, seq: Seq, prev: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
     let mut hash = Sha256::new();
     hash.update(b"bindery.event.v1");
-    hash.update((organization.0.len() as u64).to_be_bytes());
-    hash.update(organization.0.as_bytes());
+    hash.update((organization.as_str().len() as u64).to_be_bytes());
+    hash.update(organization.as_str().as_bytes());
     hash.update(seq.0.to_be_bytes());
     hash.update(prev);
     hash.update(bytes);

@@ -21,7 +21,7 @@ pub struct Caller {
 
 impl Caller {
     pub fn actor(&self) -> Actor {
-        Actor { kind: ActorKind::Key, id: self.key_id.0.clone() }
+        Actor { kind: ActorKind::Key, id: self.key_id.to_string() }
     }
 }
 

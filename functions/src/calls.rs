@@ -95,7 +95,7 @@ impl CallItem {
             row_count: record.rows,
             replayed: record.replayed,
             timing: CallTiming { total_ms: ms(record.total_us), database_ms: ms(record.database_us) },
-            actor: Who::of(&Actor { kind: ActorKind::Key, id: record.key.0 }, names),
+            actor: Who::of(&Actor { kind: ActorKind::Key, id: record.key.to_string() }, names),
             request_id: record.request_id,
             call_id: record.call_id,
             tool_call_id: record.tool_call_id,
@@ -107,7 +107,7 @@ impl CallItem {
                     Ended::Unknowable => "unknowable",
                 },
                 at: resolution.at,
-                by: resolution.by.map(|key| key.0),
+                by: resolution.by.map(|key| key.to_string()),
                 note: resolution.note,
             }),
         }

@@ -156,7 +156,7 @@ pub async fn open(services: &Services, slot: &AnswerSlot, sealed: &Sealed) -> Re
 
 /// The command id that makes the log recognize a repetition even when the answer was never kept.
 pub fn command_id(slot: &AnswerSlot) -> CommandId {
-    CommandId(format!("{}:{}", slot.key, &slot.body_hash[..16]))
+    CommandId::from(format!("{}:{}", slot.key, &slot.body_hash[..16]))
 }
 
 fn seal_context(slot: &AnswerSlot) -> SealContext {

@@ -29,7 +29,7 @@ where
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("target".to_owned(), event.metadata().target().into());
         if let Some(request) = of_current(Request::clone) {
-            line.insert("requestId".to_owned(), request.id.0.into());
+            line.insert("requestId".to_owned(), request.id.as_str().into());
             if let Some(trace) = request.trace {
                 line.insert("traceId".to_owned(), trace.to_string().into());
             }

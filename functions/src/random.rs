@@ -41,19 +41,19 @@ fn sortable(prefix: &str) -> String {
 }
 
 pub fn agent_id() -> AgentId {
-    AgentId(sortable("agt"))
+    AgentId::from(sortable("agt"))
 }
 
 pub fn skill_id() -> SkillId {
-    SkillId(sortable("skl"))
+    SkillId::from(sortable("skl"))
 }
 
 pub fn version_id() -> VersionId {
-    VersionId(sortable("ver"))
+    VersionId::from(sortable("ver"))
 }
 
 pub fn subscription_id() -> SubscriptionId {
-    SubscriptionId(sortable("sub"))
+    SubscriptionId::from(sortable("sub"))
 }
 
 pub fn attempt_id() -> String {
@@ -61,7 +61,7 @@ pub fn attempt_id() -> String {
 }
 
 pub fn command_id() -> CommandId {
-    CommandId(sortable("cmd"))
+    CommandId::from(sortable("cmd"))
 }
 
 pub fn discovery_id() -> String {
@@ -69,7 +69,7 @@ pub fn discovery_id() -> String {
 }
 
 pub fn key_id() -> KeyId {
-    KeyId(base62(12))
+    KeyId::from(base62(12))
 }
 
 /// A random start for the process and a counter: unique, not secret, and no system call.
@@ -81,7 +81,7 @@ fn counted() -> String {
 }
 
 pub fn request_id() -> RequestId {
-    RequestId(format!("req_{}", counted()))
+    RequestId::from(format!("req_{}", counted()))
 }
 
 /// The record of a call that began then.

@@ -119,7 +119,7 @@ impl From<Attempt> for AttemptItem {
         Self {
             id: attempt.id,
             seq: attempt.seq,
-            event_id: attempt.event_id.0,
+            event_id: attempt.event_id.to_string(),
             event_type: attempt.event_type,
             attempt: attempt.number,
             outcome: if attempt.failure.is_none() { Outcome::Delivered } else { Outcome::Failed },

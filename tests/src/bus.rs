@@ -151,7 +151,7 @@ async fn an_event_that_is_too_large_for_the_bus_goes_without_its_data_and_says_w
             cause: None,
             now: clock::now(),
             expects: Expects::Streams(Vec::new()),
-            events: vec![(Subject::new(SubjectKind::Agent, random::agent_id().0), large.into())],
+            events: vec![(Subject::new(SubjectKind::Agent, random::agent_id().as_str()), large.into())],
         };
         if site.services.log.append(commit).await.is_ok() {
             break;

@@ -85,7 +85,7 @@ fn organization() -> OrganizationId {
 pub async fn append(log: &Arc<dyn EventLog>, events: usize) {
     let agents = (0..events).map(|_| {
         let created = AgentCreated { name: "An agent".to_owned(), description: None };
-        (Subject::new(SubjectKind::Agent, random::agent_id().0), created.into())
+        (Subject::new(SubjectKind::Agent, random::agent_id().as_str()), created.into())
     });
     let commit = Commit {
         organization: organization(),

@@ -49,17 +49,17 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let (from, to, before, after) = match context.query("against") {
         // The draft is younger than every version, so it is what a version would become.
         Some("draft") => {
-            (Some(version_id.0.clone()), "draft".to_owned(), Some(this), compiled_draft(state, agent_id))
+            (Some(version_id.to_string()), "draft".to_owned(), Some(this), compiled_draft(state, agent_id))
         }
         Some(other) => {
             let (other_id, other) = state.version_of(agent_id, other)?;
-            (Some(other_id.0.clone()), version_id.0.clone(), Some(compiled(state, other)), this)
+            (Some(other_id.to_string()), version_id.to_string(), Some(compiled(state, other)), this)
         }
         None => {
             let at = agent.versions.iter().position(|id| id == version_id).unwrap_or(0);
             let previous = at.checked_sub(1).and_then(|at| agent.versions.get(at));
             let before = previous.and_then(|id| state.versions.get(id)).map(|it| compiled(state, it));
-            (previous.map(|id| id.0.clone()), version_id.0.clone(), before, this)
+            (previous.map(|id| id.to_string()), version_id.to_string(), before, this)
         }
     };
     let before = before.map_or_else(|| json!({}), |before| by_tool(&before));

@@ -27,7 +27,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let state = &context.caller.state;
-    let (agents, pagination) = page.cut(&state.agents, |(id, _)| id.0.clone());
+    let (agents, pagination) = page.cut(&state.agents, |(id, _)| id.to_string());
     let items: Vec<AgentItem> = agents.into_iter().map(|(id, agent)| item(state, id, agent)).collect();
     Ok(Reply::list(&items, &pagination))
 }

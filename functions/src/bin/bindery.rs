@@ -288,7 +288,7 @@ async fn history(of: &Of) -> Result<(Arc<Services>, OrganizationId), String> {
         ));
     }
     let embedded = Embedded::open(&of.data_dir).await?;
-    let organization = OrganizationId(of.organization.clone());
+    let organization = OrganizationId::from(of.organization.clone());
     let known = embedded.store.organizations().await.map_err(|error| error.to_string())?;
     if !known.contains(&organization) {
         let known: Vec<String> = known.iter().map(ToString::to_string).collect();

@@ -16,7 +16,7 @@ pub struct Who {
 impl Who {
     pub fn of(actor: &Actor, names: &KeyNames) -> Self {
         let name = match actor.kind {
-            ActorKind::Key => names.get(&KeyId(actor.id.clone())).cloned(),
+            ActorKind::Key => names.get(&KeyId::from(actor.id.clone())).cloned(),
             ActorKind::Operator | ActorKind::Service => None,
         };
         Self { actor: actor.clone(), name }

@@ -52,7 +52,7 @@ pub async fn mint(
         secret_hash: key_text::secret_hash(&peppers.latest().await.current, secret.expose()),
         expires_at: asked.expires_at,
     };
-    let organization = OrganizationId(asked.organization);
+    let organization = OrganizationId::from(asked.organization);
     let command = Command {
         organization: &organization,
         id: random::command_id(),

@@ -26,7 +26,7 @@ pub static ENDPOINT: Endpoint = Endpoint {
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
-    let (keys, pagination) = page.cut(&context.caller.state.keys, |(id, _)| id.0.clone());
+    let (keys, pagination) = page.cut(&context.caller.state.keys, |(id, _)| id.to_string());
     let names = context.services.directory.names(&context.caller.organization).await?;
     let name = |id| names.get(id).map(String::as_str);
     let items: Vec<KeyItem> = keys.into_iter().map(|(id, key)| item(id, key, name(id))).collect();

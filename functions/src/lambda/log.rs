@@ -69,7 +69,7 @@ where
         line.insert("level".to_owned(), event.metadata().level().as_str().into());
         line.insert("target".to_owned(), event.metadata().target().into());
         if let Some(id) = of_current(|request| request.id.clone()) {
-            line.insert("request_id".to_owned(), id.0.into());
+            line.insert("request_id".to_owned(), id.as_str().into());
         }
         if let Some(invocation) = (self.0)() {
             line.insert("requestId".to_owned(), invocation.request_id.into());

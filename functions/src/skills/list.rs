@@ -28,7 +28,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let state = &context.caller.state;
     let (agent_id, _) = state.agent(context.path("agentId"))?;
-    let (skills, pagination) = page.cut(state.skills_of(agent_id), |(id, _)| id.0.clone());
+    let (skills, pagination) = page.cut(state.skills_of(agent_id), |(id, _)| id.to_string());
     let items: Vec<SkillItem> =
         skills.into_iter().map(|(id, skill)| SkillItem::of(state, id, skill)).collect();
     Ok(Reply::list(&items, &pagination))

@@ -47,7 +47,7 @@ impl Message {
     pub fn of(event: &Recorded) -> Self {
         Self {
             seq: event.seq,
-            id: event.id.0.clone(),
+            id: event.id.to_string(),
             event_type: event.event.name().to_owned(),
             body: Bytes::from(event.to_wire().to_string()),
         }

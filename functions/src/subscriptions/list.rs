@@ -28,7 +28,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     let page = context.page()?;
     let state = &context.caller.state;
     let (subscriptions, pagination) =
-        page.cut(state.subscriptions().collect::<Vec<_>>(), |(id, _)| id.0.clone());
+        page.cut(state.subscriptions().collect::<Vec<_>>(), |(id, _)| id.to_string());
     let mut items = Vec::with_capacity(subscriptions.len());
     for (id, subscription) in subscriptions {
         let cursor = context.services.deliveries.cursor(&context.caller.organization, id).await?;

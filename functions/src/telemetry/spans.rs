@@ -58,7 +58,7 @@ struct OfRequest {
 impl ServerSpan for OfRequest {
     fn answered(&self, request_id: &RequestId, status: StatusCode, measured: Option<Measured>) {
         let mut span = self.span.lock().unwrap_or_else(PoisonError::into_inner);
-        span.set_attribute(KeyValue::new("bindery.request.id", request_id.0.clone()));
+        span.set_attribute(KeyValue::new("bindery.request.id", request_id.to_string()));
         span.set_attribute(KeyValue::new("http.response.status_code", i64::from(status.as_u16())));
         if let Some(measured) = measured {
             span.set_attribute(KeyValue::new("bindery.outcome", measured.outcome));

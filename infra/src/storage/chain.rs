@@ -94,7 +94,7 @@ fn event_id(at: Timestamp) -> EventId {
     let seconds = u64::try_from(at.as_second()).unwrap_or_default();
     let nanoseconds = u32::try_from(at.subsec_nanosecond()).unwrap_or_default();
     let id = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanoseconds));
-    EventId(format!("evt_{}", id.simple()))
+    EventId::from(format!("evt_{}", id.simple()))
 }
 
 /// A position in the chain, moved along row by row.

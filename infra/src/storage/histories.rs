@@ -37,7 +37,7 @@ fn event(at: usize, (what, a, b, number): Step) -> (Subject, Event) {
     let agent = Subject::new(SubjectKind::Agent, format!("agt_{}", a % 2));
     let skill = Subject::new(SubjectKind::Skill, format!("skl_{a}"));
     let key = Subject::new(SubjectKind::Key, format!("k{a}"));
-    let agent_id = events::AgentId(agent.id.clone());
+    let agent_id = events::AgentId::from(agent.id.clone());
     let endpoint = Endpoint {
         host: "db.example".to_owned(),
         port: 5432,

@@ -26,7 +26,7 @@ impl Artefacts for InMemory {
     async fn put(&self, organization: &OrganizationId, bytes: &[u8]) -> Result<String, StoreError> {
         let address = hex::encode(Sha256::digest(bytes));
         let mut kept = self.kept();
-        kept.bytes.insert((organization.0.clone(), address.clone()), bytes.to_vec());
+        kept.bytes.insert((organization.to_string(), address.clone()), bytes.to_vec());
         kept.addresses.push(address.clone());
         Ok(address)
     }
@@ -34,7 +34,7 @@ impl Artefacts for InMemory {
     async fn get(&self, organization: &OrganizationId, address: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut kept = self.kept();
         kept.reads += 1;
-        Ok(kept.bytes.get(&(organization.0.clone(), address.to_owned())).cloned())
+        Ok(kept.bytes.get(&(organization.to_string(), address.to_owned())).cloned())
     }
 }
 

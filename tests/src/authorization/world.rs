@@ -18,12 +18,12 @@ impl World {
     /// Well-formed and never given to anything.
     pub fn of_ids_nobody_has() -> Self {
         let ids = BTreeMap::from([
-            ("agent", random::agent_id().0),
-            ("skill", random::skill_id().0),
-            ("version", random::version_id().0),
-            ("key", random::key_id().0),
+            ("agent", random::agent_id().to_string()),
+            ("skill", random::skill_id().to_string()),
+            ("version", random::version_id().to_string()),
+            ("key", random::key_id().to_string()),
             ("discovery", format!("dsc_{}", random::base62(20))),
-            ("subscription", random::subscription_id().0),
+            ("subscription", random::subscription_id().to_string()),
             ("delivery", random::attempt_id()),
             ("call", random::call_id(functions::clock::now())),
         ]);

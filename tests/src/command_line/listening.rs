@@ -20,7 +20,7 @@ async fn fill(folder: &Path) {
     for _ in 0..COMMITS {
         let agents = (0..EVENTS).map(|_| {
             let created = AgentCreated { name: "An agent".to_owned(), description: Some("x".repeat(4_000)) };
-            (Subject::new(SubjectKind::Agent, random::agent_id().0), created.into())
+            (Subject::new(SubjectKind::Agent, random::agent_id().as_str()), created.into())
         });
         let commit = Commit {
             organization: OrganizationId::from("default"),

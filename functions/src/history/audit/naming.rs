@@ -16,7 +16,7 @@ pub struct Naming<'a> {
 impl Naming<'_> {
     pub fn who(&self, actor: &Actor) -> String {
         match actor.kind {
-            ActorKind::Key => self.key(&KeyId(actor.id.clone())),
+            ActorKind::Key => self.key(&KeyId::from(actor.id.clone())),
             ActorKind::Operator => format!("operator {}", actor.id),
             ActorKind::Service => format!("the service ({})", actor.id),
         }

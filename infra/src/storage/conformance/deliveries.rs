@@ -21,7 +21,7 @@ fn delivered(number: u32) -> Attempt {
     Attempt {
         id: format!("dlv_{number:04}"),
         seq: Seq(u64::from(number)),
-        event_id: EventId(format!("evt_{number}")),
+        event_id: EventId::from(format!("evt_{number}")),
         event_type: "AgentCreated".to_owned(),
         number: 1,
         at: noon() + SignedDuration::from_micros(i64::from(number)),

@@ -4,7 +4,7 @@ use events::KeyId;
 
 async fn names(store: &dyn Directory, organization: &str) -> Vec<(String, String)> {
     let names = store.names(&organization.into()).await.expect("reads");
-    names.into_iter().map(|(key, name)| (key.0, name)).collect()
+    names.into_iter().map(|(key, name)| (key.to_string(), name)).collect()
 }
 
 async fn rename(store: &dyn Directory, organization: &str, key: &str, name: Option<&str>) {

@@ -264,7 +264,7 @@ fn read_attempt(item: &Item) -> Result<Attempt, StoreError> {
     Ok(Attempt {
         id: get_text(item, "id")?.to_owned(),
         seq: Seq(get_number(item, "seq")?),
-        event_id: EventId(get_text(item, "event_id")?.to_owned()),
+        event_id: EventId::from(get_text(item, "event_id")?.to_owned()),
         event_type: get_text(item, "event_type")?.to_owned(),
         number: get_number(item, "number")?,
         at: get_instant(item, "at")?,

@@ -159,7 +159,7 @@ mod tests {
     }
 
     fn known(memory: &Memory) -> Vec<String> {
-        let mut ids: Vec<String> = locked(&memory.organizations).keys().map(|id| id.0.clone()).collect();
+        let mut ids: Vec<String> = locked(&memory.organizations).keys().map(|id| id.to_string()).collect();
         ids.sort();
         ids
     }

@@ -255,7 +255,7 @@ fn attempt(row: &SqliteRow) -> Result<Attempt, StoreError> {
     Ok(Attempt {
         id: row.try_get(0).map_err(unavailable)?,
         seq: reader::seq(row, 1)?,
-        event_id: EventId(row.try_get(2).map_err(unavailable)?),
+        event_id: EventId::from(row.try_get::<String, _>(2).map_err(unavailable)?),
         event_type: row.try_get(3).map_err(unavailable)?,
         number,
         at: instant(row.try_get(5).map_err(unavailable)?)?,

@@ -21,7 +21,7 @@ impl Directory for SqliteStore {
             .map_err(unavailable)?;
         let named = rows.iter().map(|row| {
             let key: String = row.try_get(0).map_err(unavailable)?;
-            Ok((KeyId(key), row.try_get(1).map_err(unavailable)?))
+            Ok((KeyId::from(key), row.try_get(1).map_err(unavailable)?))
         });
         named.collect()
     }

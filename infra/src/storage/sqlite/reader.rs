@@ -82,7 +82,7 @@ pub async fn organization_of_key(
         .fetch_optional(connection)
         .await
         .map_err(unavailable)?;
-    Ok(found.map(OrganizationId))
+    Ok(found.map(OrganizationId::from))
 }
 
 /// Every organization that has a log, and where it ends.
@@ -91,7 +91,11 @@ pub async fn heads(connection: &mut SqliteConnection) -> Result<Vec<(Organizatio
         .fetch_all(connection)
         .await
         .map_err(unavailable)?;
-    rows.iter().map(|row| Ok((OrganizationId(row.try_get(0).map_err(unavailable)?), seq(row, 1)?))).collect()
+    rows.iter()
+        .map(|row| {
+            Ok((OrganizationId::from(row.try_get::<String, _>(0).map_err(unavailable)?), seq(row, 1)?))
+        })
+        .collect()
 }
 
 /// Folds everything after `state.head` and returns the subjects whose documents that changed.

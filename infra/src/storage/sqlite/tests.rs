@@ -144,7 +144,7 @@ async fn statements(
             "UPDATE commits SET (recorded_at, prev_hash, hash, body) =
              (SELECT recorded_at, prev_hash, hash, body FROM commits WHERE organization = ?3 AND seq = ?2)
              WHERE organization = ?1 AND seq = ?2",
-            vec![number(seq), Value::Text(other.0)],
+            vec![number(seq), Value::Text(other.to_string())],
         )],
     }
 }

@@ -104,7 +104,7 @@ impl History {
             self.minted();
         }
         for number in 0..AGENTS {
-            let id = AgentId(self.id("agt"));
+            let id = AgentId::from(self.id("agt"));
             let created = AgentCreated { name: format!("Front desk {number}"), description: None };
             self.push(SubjectKind::Agent, &id, created);
             self.agents.push((id, Vec::new()));
@@ -164,7 +164,7 @@ impl History {
     }
 
     fn drafted(&mut self, agent: usize) {
-        let (id, at) = (SkillId(self.id("skl")), self.at());
+        let (id, at) = (SkillId::from(self.id("skl")), self.at());
         let definition = self.definition(self.skills.len());
         let agent_id = self.agents[agent].0.clone();
         let drafted = BindingDrafted { agent_id, enabled: true, definition: definition.clone() };
@@ -182,7 +182,7 @@ impl History {
     }
 
     fn published(&mut self, agent: usize) {
-        let version_id = VersionId(self.id("ver"));
+        let version_id = VersionId::from(self.id("ver"));
         let skills = self.skills.iter().filter(|skill| skill.agent == agent).map(|skill| PublishedSkill {
             skill_id: skill.id.clone(),
             tool: skill.definition.tool.clone(),
@@ -258,7 +258,7 @@ impl History {
     }
 
     fn minted(&mut self) {
-        let key_id = KeyId(self.id("k"));
+        let key_id = KeyId::from(self.id("k"));
         let minted = KeyMinted {
             key_id: key_id.clone(),
             scopes: vec!["skills:call".to_owned(), "agents:read".to_owned()],

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 const SKILLS: usize = 105;
 
 fn skill(at: usize) -> SkillId {
-    SkillId(format!("skl_{at}"))
+    SkillId::from(format!("skl_{at}"))
 }
 
 fn drafted(at: usize) -> (Subject, Event) {

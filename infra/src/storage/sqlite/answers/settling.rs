@@ -109,7 +109,7 @@ pub(super) async fn abandoned(readers: &SqlitePool, process: &str) -> Result<Vec
                 (row.try_get(3).map_err(unavailable)?, row.try_get(4).map_err(unavailable)?);
             Ok(Abandoned {
                 slot: AnswerSlot {
-                    organization: OrganizationId(row.try_get(0).map_err(unavailable)?),
+                    organization: OrganizationId::from(row.try_get::<String, _>(0).map_err(unavailable)?),
                     key: row.try_get(1).map_err(unavailable)?,
                     body_hash: row.try_get(2).map_err(unavailable)?,
                 },

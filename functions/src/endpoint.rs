@@ -252,7 +252,7 @@ pub struct Context {
     pub services: Arc<Services>,
     pub caller: Caller,
     pub request_id: RequestId,
-    pub path: BTreeMap<String, String>,
+    pub path: Vec<(&'static str, String)>,
     pub query: BTreeMap<String, String>,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -264,8 +264,7 @@ pub struct Context {
 
 impl Context {
     pub fn kind(&self) -> Result<IntegrationKind, Problem> {
-        let kind = self.path.get("kind").map_or("", String::as_str);
-        IntegrationKind::parse(kind).ok_or_else(|| {
+        IntegrationKind::parse(self.path("kind")).ok_or_else(|| {
             Problem::new(Code::UnknownIntegrationKind, "the kind of database is postgres or mysql")
         })
     }
@@ -275,10 +274,8 @@ impl Context {
     /// # Panics
     /// When the endpoint's path has no such parameter: a defect that its first test finds.
     pub fn path(&self, name: &str) -> &str {
-        self.path
-            .get(name)
-            .map(String::as_str)
-            .unwrap_or_else(|| panic!("no {{{name}}} in {}", self.instance))
+        let found = self.path.iter().find(|(known, _)| *known == name);
+        found.map_or_else(|| panic!("no {{{name}}} in {}", self.instance), |(_, value)| value)
     }
 
     pub fn query(&self, name: &str) -> Option<&str> {
@@ -311,7 +308,7 @@ pub struct Reply {
     pub measured: Option<Measured>,
 }
 
-/// What is counted of a live call, beside its duration. Travels with the response, and not to the client.
+/// What is counted of a live call, beside its duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Measured {
     pub outcome: &'static str,
@@ -350,7 +347,13 @@ impl Reply {
     }
 
     pub fn raw(status: StatusCode, body: &impl Serialize) -> Self {
-        let body = Bytes::from(serde_json::to_vec(body).expect("answers are JSON"));
+        // Most answers fit.
+        let mut json = Vec::with_capacity(512);
+        serde_json::to_writer(&mut json, body).expect("answers are JSON");
+        Self::json(status, Bytes::from(json))
+    }
+
+    pub fn json(status: StatusCode, body: Bytes) -> Self {
         Self { status, body, kept: None, headers: Vec::new(), frames: None, measured: None }
     }
 
@@ -392,10 +395,9 @@ impl Reply {
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
-        if let Some(measured) = self.measured {
-            response.extensions_mut().insert(measured);
-        }
         let headers = response.headers_mut();
+        // With those that every answer has.
+        headers.reserve(8);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
         headers.extend(self.headers.into_iter().map(|(name, value)| (Some(name), value)));
         response

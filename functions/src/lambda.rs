@@ -22,16 +22,15 @@ pub mod metrics;
 mod request;
 
 use crate::clock;
-use crate::endpoint::{Endpoint, Grant, Measured, Shape};
+use crate::endpoint::{Endpoint, Grant, Shape};
 use crate::endpoints;
 use crate::problem::Problem;
 use crate::reactions::{self, Reacted, Reaction, Woken};
-use crate::router::{refuse, router};
+use crate::router::{Router, refuse, router};
 use crate::services::Services;
 use crate::start::aws::{Deployment, Opening};
 use afterwards::Afterwards;
 use async_trait::async_trait;
-use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use lambda_http::RequestExt;
@@ -209,18 +208,14 @@ impl Requests {
         invocation(&context).begin();
         let request = request::to_ours(request, self.public_url.is_empty());
         let opened = self.opened().await;
-        let response = match &opened {
-            Ok((_, router)) => {
-                let Ok(response) = router.clone().call(request).await;
-                response
-            }
+        let (response, measured) = match &opened {
+            Ok((_, router)) => router.answer(request).await,
             Err(error) => {
                 tracing::error!(endpoint = self.endpoint.name, %error, "refused without the service's keys");
                 let problem = Problem::unavailable("the service's own keys cannot be read right now");
-                refuse(&self.public_url, &request, problem)
+                (refuse(&self.public_url, &request, problem), None)
             }
         };
-        let measured = response.extensions().get::<Measured>().copied();
         let status = response.status();
         let class = || format!("{}xx", status.as_u16() / 100);
         let counted = Counted {

@@ -25,6 +25,7 @@ pub mod random;
 pub mod rate;
 #[cfg(feature = "aws")]
 pub mod reactions;
+pub mod respond;
 pub mod router;
 #[cfg(feature = "aws")]
 pub mod sam;

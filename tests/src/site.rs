@@ -2,7 +2,6 @@
 
 use crate::engines::Engine;
 use crate::http::Http;
-use axum::Router;
 use domain::key;
 use events::key::KeyMinted;
 use events::{Actor, ActorKind, OrganizationId};
@@ -10,7 +9,7 @@ use functions::config::Config;
 use functions::decide::{Command, decide};
 use functions::endpoint::Scope;
 use functions::endpoints;
-use functions::router::router;
+use functions::router::{Router, router};
 use functions::services::Services;
 use functions::start::embedded::Embedded;
 use functions::{key_text, random, server};
@@ -91,7 +90,7 @@ impl Site {
                 // Dropping the sender stops it too.
                 let _ = stopped.await;
             };
-            server::serve_app(app, served, listener, done).await;
+            server::serve_by(server::answering(app), served, listener, done).await;
         });
         let (http, stop, serving) = (Http::new(&url, key), Some(stop), Some(serving));
         Self { http, services, embedded, folder, stop, serving }

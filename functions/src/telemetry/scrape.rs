@@ -2,19 +2,24 @@
 
 use super::Telemetry;
 use crate::server;
-use axum::Router;
+use axum::body::Body;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use http::{StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 
 /// Serves until `stop` is done.
 pub async fn serve_metrics(telemetry: Arc<Telemetry>, listener: TcpListener, stop: impl Future<Output = ()>) {
-    let tell = move || {
+    let tell = move |request: Request<Body>| {
         let telemetry = telemetry.clone();
         async move {
+            if request.uri().path() != "/metrics" {
+                return StatusCode::NOT_FOUND.into_response();
+            }
+            if !matches!(*request.method(), Method::GET | Method::HEAD) {
+                return StatusCode::METHOD_NOT_ALLOWED.into_response();
+            }
             // Some milliseconds of work, which are not taken from calls.
             match tokio::task::spawn_blocking(move || telemetry.exposition()).await {
                 Ok(text) => ([(header::CONTENT_TYPE, prometheus::TEXT_FORMAT)], text).into_response(),
@@ -22,6 +27,6 @@ pub async fn serve_metrics(telemetry: Arc<Telemetry>, listener: TcpListener, sto
             }
         }
     };
-    let connections = server::accept(Router::new().route("/metrics", get(tell)), listener, stop).await;
+    let connections = server::accept(tell, listener, stop).await;
     connections.shutdown().await;
 }

@@ -2,11 +2,11 @@
 
 use super::{WITH_HANDSHAKE, WITHOUT, desk};
 use crate::desk::Desk;
-use axum::extract::Request;
-use axum::middleware::map_request;
+use axum::body::Body;
 use events::IntegrationKind;
 use functions::router::router;
 use functions::{endpoints, server};
+use http::Request;
 use infra::emulators::tool;
 use serde_json::{Value, json};
 use std::process::Stdio;
@@ -45,20 +45,18 @@ async fn judge(program: &str, arguments: &[&str]) -> Verdict {
 
 /// The conformance suite cannot send a key: here every request has one. The address of the agent's endpoint.
 async fn with_the_key_sent(desk: &Desk) -> String {
-    let authorization = format!("Bearer {}", desk.site.http.key).parse::<axum::http::HeaderValue>();
+    let authorization = format!("Bearer {}", desk.site.http.key).parse::<http::HeaderValue>();
     let authorization = authorization.expect("a header");
-    let keyed = map_request(move |mut request: Request| {
-        let authorization = authorization.clone();
-        async move {
-            request.headers_mut().insert("authorization", authorization);
-            request
-        }
-    });
     let services = desk.site.services.clone();
-    let app = router(services.clone(), endpoints::ALL).layer(keyed);
+    let router = router(services.clone(), endpoints::ALL);
+    let keyed = move |mut request: Request<Body>| {
+        let router = router.clone();
+        request.headers_mut().insert("authorization", authorization.clone());
+        async move { router.answer(request).await.0 }
+    };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("it is bound");
-    tokio::spawn(server::serve_app(app, services, listener, std::future::pending::<()>()));
+    tokio::spawn(server::serve_by(keyed, services, listener, std::future::pending::<()>()));
     format!("http://localhost:{}/api/v1/agents/{}/mcp", address.port(), desk.agent)
 }
 

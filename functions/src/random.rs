@@ -26,13 +26,20 @@ pub fn base62(length: usize) -> String {
 }
 
 /// A number as `length` characters of base62, padded with zeros.
-pub fn base62_number(mut number: u64, length: usize) -> String {
-    let mut letters = vec![b'0'; length];
+pub fn base62_number(number: u64, length: usize) -> String {
+    let mut text = String::with_capacity(length);
+    push_base62(&mut text, number, length);
+    text
+}
+
+fn push_base62(text: &mut String, mut number: u64, length: usize) {
+    // A u64 has eleven digits.
+    let mut letters = [b'0'; 11];
     for letter in letters.iter_mut().rev() {
         *letter = BASE62[(number % 62) as usize];
         number /= 62;
     }
-    String::from_utf8(letters).expect("base62 is ASCII")
+    text.extend(letters[letters.len() - length..].iter().map(|letter| char::from(*letter)));
 }
 
 /// Ids sort by the time they were made, so that a list in order of ids is a list in order of age.
@@ -73,20 +80,23 @@ pub fn key_id() -> KeyId {
 }
 
 /// A random start for the process and a counter: unique, not secret, and no system call.
-fn counted() -> String {
+fn counted(prefix: &str) -> String {
     static PROCESS: OnceLock<String> = OnceLock::new();
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let process = PROCESS.get_or_init(|| base62(12));
-    format!("{process}{}", base62_number(COUNT.fetch_add(1, Ordering::Relaxed), 7))
+    let mut text = String::with_capacity(prefix.len() + 20);
+    text.extend([prefix, "_", process]);
+    push_base62(&mut text, COUNT.fetch_add(1, Ordering::Relaxed), 7);
+    text
 }
 
 pub fn request_id() -> RequestId {
-    RequestId::from(format!("req_{}", counted()))
+    RequestId::from(counted("req"))
 }
 
 /// The record of a call that began then.
 pub fn call_id(at: Timestamp) -> String {
-    format!("{}_{}", id_from(at), counted())
+    counted(&id_from(at))
 }
 
 /// Evenly between 0 and 1.

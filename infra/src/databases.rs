@@ -6,6 +6,7 @@ pub mod dial;
 pub mod driver;
 pub mod error;
 pub mod guard;
+mod json_size;
 pub mod mysql;
 pub mod pool;
 pub mod postgres;

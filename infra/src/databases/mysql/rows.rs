@@ -4,24 +4,24 @@ use super::errors;
 use super::failure::Result as WireResult;
 use super::packets::{ColumnDefinition, Cursor};
 use super::values::{read_row, to_json};
+use crate::databases::json_size::JsonSize;
 use crate::databases::{DatabaseError, Rows};
 use bytes::Bytes;
 use domain::limits;
 use events::skill::Statement;
-use serde_json::Value;
 
 /// Collects rows as JSON until the statement's limit or the bytes of an answer are reached.
 pub(super) struct RowSink<'a> {
     statement: &'a Statement,
     rows: Rows,
-    bytes: usize,
+    size: JsonSize,
     pub count: u64,
     misfit: bool,
 }
 
 impl<'a> RowSink<'a> {
     pub fn new(statement: &'a Statement) -> Self {
-        Self { statement, rows: Rows::default(), bytes: 0, count: 0, misfit: false }
+        Self { statement, rows: Rows::default(), size: JsonSize::default(), count: 0, misfit: false }
     }
 
     pub fn is_cut(&self) -> bool {
@@ -51,11 +51,10 @@ impl<'a> RowSink<'a> {
             }
             Ok(())
         })?;
-        self.bytes += row.iter().map(Value::to_string).map(|text| text.len() + 1).sum::<usize>();
-        if self.bytes > limits::RESULT_BYTES {
-            self.rows.truncated = true;
-        } else {
+        if self.size.fits(&row, &self.rows.rows, limits::RESULT_BYTES) {
             self.rows.rows.push(row);
+        } else {
+            self.rows.truncated = true;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::trace;
 use super::values::{Raw, Unreadable, decode};
 use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
 use crate::databases::error::{DatabaseError, Fault};
+use crate::databases::json_size::JsonSize;
 use crate::telemetry::Span;
 use domain::arguments::Bound;
 use domain::limits;
@@ -18,7 +19,6 @@ use futures_util::future::{join, join3};
 use postgres_types::{ToSql, Type};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::io;
 use std::pin::pin;
 use std::time::Instant;
 use tokio::time::timeout_at;
@@ -105,7 +105,9 @@ impl Postgres {
     ) -> Result<T, DatabaseError> {
         self.budget.reset(budget);
         let running = Running::start(&self.canceller);
-        match timeout_at(deadline.into(), self.drive(work)).await {
+        // Pinned here, for it is large and would be moved.
+        let driving = pin!(self.drive(work));
+        match timeout_at(deadline.into(), driving).await {
             Ok(done) => {
                 running.finish();
                 Ok(done)
@@ -190,7 +192,7 @@ struct Collected {
 async fn collect(rows: RowStream, limit: u32) -> Result<Collected, Failure> {
     let mut rows = pin!(rows);
     let mut kept = Rows::default();
-    let mut bytes = 0;
+    let mut size = JsonSize::default();
     while let Some(row) = rows.try_next().await? {
         if kept.truncated {
             continue;
@@ -201,11 +203,10 @@ async fn collect(rows: RowStream, limit: u32) -> Result<Collected, Failure> {
             continue;
         }
         let values = decode_row(&row)?;
-        bytes += json_bytes(&values);
-        if bytes > limits::RESULT_BYTES {
-            kept.truncated = true;
-        } else {
+        if size.fits(&values, &kept.rows, limits::RESULT_BYTES) {
             kept.rows.push(values);
+        } else {
+            kept.truncated = true;
         }
     }
     let affected = rows.rows_affected().unwrap_or(0);
@@ -217,25 +218,6 @@ fn decode_row(row: &Row) -> Result<Vec<Value>, Failure> {
         decode(column.type_(), row.try_get::<_, Raw<'_>>(at)?).map_err(Failure::Unreadable)
     };
     row.columns().iter().enumerate().map(column).collect()
-}
-
-/// How long the row is as JSON, without writing it.
-fn json_bytes(values: &[Value]) -> usize {
-    struct Count(usize);
-    impl io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    match serde_json::to_writer(&mut count, values) {
-        Ok(()) => count.0,
-        Err(_) => usize::MAX / 2,
-    }
 }
 
 pub(super) async fn write(

@@ -5,14 +5,18 @@ use super::{Reader, Unreadable};
 /// Days from 0000-03-01 to 2000-01-01 in the calendar that is extended backwards.
 const EPOCH_FROM_MARCH_OF_YEAR_ZERO: i64 = 730_425;
 const DAY_MICROS: i64 = 86_400_000_000;
+/// Most fit.
+const LENGTH: usize = 32;
 
 pub(super) fn date(days: i32) -> String {
     match days {
         i32::MAX => "infinity".into(),
         i32::MIN => "-infinity".into(),
         days => {
-            let (year, suffix) = calendar(i64::from(days));
-            format!("{year}{suffix}")
+            let mut out = String::with_capacity(LENGTH);
+            let era = push_calendar(&mut out, i64::from(days));
+            out.push_str(era);
+            out
         }
     }
 }
@@ -23,15 +27,25 @@ pub(super) fn timestamp(micros: i64, zone: &str) -> String {
         i64::MAX => "infinity".into(),
         i64::MIN => "-infinity".into(),
         micros => {
-            let (date, era) = calendar(micros.div_euclid(DAY_MICROS));
-            format!("{date}T{}{zone}{era}", clock(micros.rem_euclid(DAY_MICROS)))
+            let mut out = String::with_capacity(LENGTH);
+            let era = push_calendar(&mut out, micros.div_euclid(DAY_MICROS));
+            out.push('T');
+            push_clock(&mut out, micros.rem_euclid(DAY_MICROS));
+            out.push_str(zone);
+            out.push_str(era);
+            out
         }
     }
 }
 
 /// 24:00:00 is a time as well.
 pub(super) fn time(micros: i64) -> Result<String, Unreadable> {
-    if (0..=DAY_MICROS).contains(&micros) { Ok(clock(micros)) } else { Err(Unreadable::Malformed) }
+    if !(0..=DAY_MICROS).contains(&micros) {
+        return Err(Unreadable::Malformed);
+    }
+    let mut out = String::with_capacity(LENGTH);
+    push_clock(&mut out, micros);
+    Ok(out)
 }
 
 /// ISO 8601 as the engine writes it: each part has its own sign.
@@ -69,7 +83,9 @@ pub(super) fn interval(bytes: [u8; 16]) -> Result<String, Unreadable> {
         if rest != 0 {
             let sign = if rest < 0 { "-" } else { "" };
             let rest = rest.unsigned_abs();
-            out.push_str(&format!("{sign}{}{}S", rest / 1_000_000, fraction(rest % 1_000_000)));
+            out.push_str(&format!("{sign}{}", rest / 1_000_000));
+            push_fraction(&mut out, rest % 1_000_000);
+            out.push('S');
         }
     }
     if out == "P" {
@@ -78,22 +94,38 @@ pub(super) fn interval(bytes: [u8; 16]) -> Result<String, Unreadable> {
     Ok(out)
 }
 
-fn clock(micros: i64) -> String {
+fn push_clock(out: &mut String, micros: i64) {
     let seconds = micros / 1_000_000;
-    let fraction = fraction(micros.unsigned_abs() % 1_000_000);
-    format!("{:02}:{:02}:{:02}{fraction}", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    push_digits(out, seconds / 3600, 2);
+    out.push(':');
+    push_digits(out, seconds / 60 % 60, 2);
+    out.push(':');
+    push_digits(out, seconds % 60, 2);
+    push_fraction(out, micros.unsigned_abs() % 1_000_000);
 }
 
 /// `.5` for half a second, nothing for none.
-fn fraction(micros: u64) -> String {
-    if micros == 0 {
-        return String::new();
+fn push_fraction(out: &mut String, micros: u64) {
+    if micros != 0 {
+        out.push('.');
+        push_digits(out, micros.cast_signed(), 6);
+        out.truncate(out.trim_end_matches('0').len());
     }
-    format!(".{micros:06}").trim_end_matches('0').to_owned()
 }
 
-/// Year, month and day, and ` BC` for years before the first, as the engine writes them.
-fn calendar(days_since_2000: i64) -> (String, &'static str) {
+/// A number of at least so many digits, which is not negative. Formatting them one by one took most of the time of a row.
+fn push_digits(out: &mut String, number: i64, digits: usize) {
+    let mut backwards = [b'0'; 20];
+    let (mut rest, mut length) = (number.unsigned_abs(), 0);
+    while rest > 0 || length < digits {
+        backwards[length] = b'0' + (rest % 10) as u8;
+        (rest, length) = (rest / 10, length + 1);
+    }
+    out.extend(backwards[..length].iter().rev().map(|digit| char::from(*digit)));
+}
+
+/// Year, month and day. Gives what comes last: ` BC` for years before the first, as the engine writes them.
+fn push_calendar(out: &mut String, days_since_2000: i64) -> &'static str {
     // Counted from March, a leap day is the last of its year; 400 years always have the same number of days.
     let days = days_since_2000 + EPOCH_FROM_MARCH_OF_YEAR_ZERO;
     let (cycle, day_of_cycle) = (days.div_euclid(146_097), days.rem_euclid(146_097));
@@ -106,5 +138,10 @@ fn calendar(days_since_2000: i64) -> (String, &'static str) {
     let year = cycle * 400 + year_of_cycle + i64::from(month <= 2);
     // There is no year zero: the one before 1 is 1 BC.
     let (year, era) = if year > 0 { (year, "") } else { (1 - year, " BC") };
-    (format!("{year:04}-{month:02}-{day:02}"), era)
+    push_digits(out, year, 4);
+    out.push('-');
+    push_digits(out, month, 2);
+    out.push('-');
+    push_digits(out, day, 2);
+    era
 }

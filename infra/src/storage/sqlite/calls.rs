@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use events::{AgentId, OrganizationId};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
     SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
@@ -28,7 +29,7 @@ const FILE: &str = "calls.db";
 const SCHEMA: &str = include_str!("schema/calls.sql");
 const BUSY: Duration = Duration::from_secs(5);
 /// One writes while another is read; more would only wait for the same disk.
-const CONNECTIONS: u32 = 2;
+pub(super) const CONNECTIONS: u32 = 2;
 /// Of each connection, in KiB, as SQLite takes it. Blocks are written once and seldom read again.
 const CACHE: &str = "-500";
 /// zstd's fastest but one: records are much alike, and half the time is worth more than a tenth of the size.
@@ -37,7 +38,7 @@ const LEVEL: i32 = 1;
 const JOINED_AT: i64 = 64;
 
 pub struct SqliteCalls {
-    connections: SqlitePool,
+    pub(super) connections: SqlitePool,
     owners: RwLock<HashMap<OrganizationId, HashMap<AgentId, i64>>>,
 }
 
@@ -91,6 +92,12 @@ impl SqliteCalls {
         owners.get(organization)?.get(agent).copied()
     }
 
+    async fn begin(&self) -> Result<Transaction, StoreError> {
+        let mut connection = self.connections.acquire().await.map_err(unavailable)?;
+        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(unavailable)?;
+        Ok(Transaction(Some(connection)))
+    }
+
     /// Removes what began before this. How many blocks were removed or cut.
     pub async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
         let before = id_from(before);
@@ -118,10 +125,10 @@ impl SqliteCalls {
 
     /// Takes what began before this out of a block that has also later ones.
     async fn cut(&self, block: i64, before: &str) -> Result<u64, StoreError> {
-        let mut transaction = self.connections.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+        let mut transaction = self.begin().await?;
         let row = sqlx::query("DELETE FROM blocks WHERE block = ? RETURNING owner, records")
             .bind(block)
-            .fetch_optional(&mut *transaction)
+            .fetch_optional(transaction.connection())
             .await
             .map_err(unavailable)?;
         // It was joined with others a moment ago: its turn comes next time.
@@ -136,9 +143,9 @@ impl SqliteCalls {
         });
         let (records, left) = left.await?;
         if left.len > 0 {
-            insert(&mut transaction, owner, &left, &records).await?;
+            insert(transaction.connection(), owner, &left, &records).await?;
         }
-        transaction.commit().await.map_err(unavailable)?;
+        transaction.commit().await?;
         Ok(1)
     }
 
@@ -175,12 +182,12 @@ impl CallStore for SqliteCalls {
         for ((organization, agent, part), records) in batch.parts().zip(&all) {
             blocks.push((self.owner(organization, agent).await?, part, records));
         }
-        let mut transaction = self.connections.begin_with("BEGIN IMMEDIATE").await.map_err(unavailable)?;
+        let mut transaction = self.begin().await?;
         for (owner, part, records) in blocks {
-            insert(&mut transaction, owner, part, records).await?;
-            join_small(&mut transaction, owner).await?;
+            insert(transaction.connection(), owner, part, records).await?;
+            join_small(transaction.connection(), owner).await?;
         }
-        transaction.commit().await.map_err(unavailable)
+        transaction.commit().await
     }
 
     async fn calls(
@@ -270,6 +277,31 @@ impl CallStore for SqliteCalls {
             .await
             .map(drop)
             .map_err(unavailable)
+    }
+}
+
+/// Not sqlx's own: where the disk is full SQLite has rolled back by itself, and sqlx would count the transaction as open
+/// for as long as the connection lives.
+struct Transaction(Option<PoolConnection<Sqlite>>);
+
+impl Transaction {
+    fn connection(&mut self) -> &mut SqliteConnection {
+        self.0.as_mut().expect("it is there until the end")
+    }
+
+    async fn commit(mut self) -> Result<(), StoreError> {
+        sqlx::query("COMMIT").execute(self.connection()).await.map_err(unavailable)?;
+        self.0 = None;
+        Ok(())
+    }
+}
+
+impl Drop for Transaction {
+    /// What failed, or was left in the middle, ends with its connection.
+    fn drop(&mut self) {
+        if let Some(connection) = &mut self.0 {
+            connection.close_on_drop();
+        }
     }
 }
 

@@ -94,8 +94,8 @@ async fn every_live_call_leaves_a_record_without_a_value(kind: IntegrationKind) 
     assert_eq!(replayed.iter().filter(|it| ***it == json!(true)).count(), 1, "the write that came again");
     assert_eq!(records[7]["code"], "idempotency_key_reused");
 
-    let file = std::fs::read(desk.site.folder.path().join("calls.db-wal")).expect("they are in the file");
-    let holds = |needle: &str| file.windows(needle.len()).any(|bytes| bytes == needle.as_bytes());
+    let kept = desk.site.kept_calls().await;
+    let holds = |needle: &str| kept.windows(needle.len()).any(|bytes| bytes == needle.as_bytes());
     assert!(holds("find_guest"), "what is no value is found");
     for value in ["4711", "Secretary", "2025550142", "friend"] {
         assert!(!records.iter().any(|it| it.to_string().contains(value)), "{value} is told");

@@ -95,6 +95,9 @@ async fn secrets_stay_where_they_belong(kind: IntegrationKind) {
     for (name, bytes) in &stored {
         assert_clean_file(&needles, name, bytes);
     }
+    let records = site.kept_calls().await;
+    assert!(holds(&records, b"\"outcome\":\"ok\""), "records of calls are there");
+    assert_clean_file(&needles, "calls.db, unpacked,", &records);
 
     site.http.delete(&format!("/integrations/{kind}")).await.data();
     for version in 1..=version {

@@ -17,6 +17,8 @@ use infra::databases::Credentials;
 use infra::storage::directory::Directory;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use sqlx::Connection;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -94,6 +96,18 @@ impl Site {
         });
         let (http, stop, serving) = (Http::new(&url, key), Some(stop), Some(serving));
         Self { http, services, embedded, folder, stop, serving }
+    }
+
+    /// The lines of all records of calls in their file, where they are compressed.
+    pub async fn kept_calls(&self) -> Vec<u8> {
+        self.services.records.flush().await;
+        let file = SqliteConnectOptions::new().filename(self.folder.path().join("calls.db")).read_only(true);
+        let mut connection = SqliteConnection::connect_with(&file).await.expect("it opens");
+        let blocks: Vec<Vec<u8>> = sqlx::query_scalar("SELECT records FROM blocks")
+            .fetch_all(&mut connection)
+            .await
+            .expect("they are read");
+        blocks.iter().flat_map(|block| zstd::stream::decode_all(block.as_slice()).expect("a frame")).collect()
     }
 
     /// A client with a new key.

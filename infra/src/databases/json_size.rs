@@ -13,7 +13,7 @@ pub struct JsonSize {
 impl JsonSize {
     /// Whether this row fits too; `before` are those that were added.
     pub fn fits(&mut self, row: &[Value], before: &[Vec<Value>], limit: usize) -> bool {
-        self.at_most = self.at_most.saturating_add(row.iter().map(at_most).sum());
+        self.at_most = self.at_most.saturating_add(2 + row.iter().map(at_most).sum::<usize>());
         if self.at_most <= limit {
             return true;
         }

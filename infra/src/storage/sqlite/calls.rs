@@ -4,20 +4,21 @@
 //! What comes at once of one agent becomes a block. Small ones are joined now and then, so that there are few to look
 //! into however slowly records came.
 
+mod blocks;
+
 use super::schema::{create_file, unavailable};
 use crate::storage::StoreError;
 use crate::storage::calls::{
-    Batch, CallRecord, CallStore, IN_DOUBT, PART_RECORDS, Part, Path, Resolution, Span, damaged, id_from,
-    key_of_call, key_of_lookup, read,
+    Batch, CallRecord, CallStore, IN_DOUBT, Part, Path, Resolution, Span, id_from, key_of_call,
+    key_of_lookup, read,
 };
 use async_trait::async_trait;
+use blocks::{Transaction, beside, insert, join_small, packed, picked};
 use events::{AgentId, OrganizationId};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
-use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
-    SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, QueryBuilder, Row, Sqlite};
 use std::collections::HashMap;
@@ -28,17 +29,17 @@ use std::time::Duration;
 const FILE: &str = "calls.db";
 const SCHEMA: &str = include_str!("schema/calls.sql");
 const BUSY: Duration = Duration::from_secs(5);
-/// One writes while another is read; more would only wait for the same disk.
-pub(super) const CONNECTIONS: u32 = 2;
+/// Lists that are read at once; more would only wait for the same disk.
+const READERS: u32 = 2;
 /// Of each connection, in KiB, as SQLite takes it. Blocks are written once and seldom read again.
 const CACHE: &str = "-500";
-/// zstd's fastest but one: records are much alike, and half the time is worth more than a tenth of the size.
-const LEVEL: i32 = 1;
-/// So many small blocks of an agent are joined. How many records make a block that is none stands in the schema.
-const JOINED_AT: i64 = 64;
+/// Blocks that are removed in one transaction, so that calls that end meanwhile are kept in between.
+const EXPIRED_AT_ONCE: i64 = 500;
 
 pub struct SqliteCalls {
-    pub(super) connections: SqlitePool,
+    /// Of one connection, which no list holds up.
+    pub(super) writer: SqlitePool,
+    pub(super) readers: SqlitePool,
     owners: RwLock<HashMap<OrganizationId, HashMap<AgentId, i64>>>,
 }
 
@@ -57,14 +58,11 @@ impl SqliteCalls {
             .busy_timeout(BUSY)
             .pragma("cache_size", CACHE)
             .disable_statement_logging();
-        let connections = SqlitePoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(BUSY)
-            .connect_with(options)
-            .await
-            .map_err(unavailable)?;
-        sqlx::raw_sql(SCHEMA).execute(&connections).await.map_err(unavailable)?;
-        Ok(Arc::new(Self { connections, owners: RwLock::default() }))
+        let pool = |most| SqlitePoolOptions::new().max_connections(most).acquire_timeout(BUSY);
+        let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
+        sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(unavailable)?;
+        let readers = pool(READERS).connect_lazy_with(options);
+        Ok(Arc::new(Self { writer, readers, owners: RwLock::default() }))
     }
 
     /// The number that stands for an agent in this file; a new one when it has none yet.
@@ -79,7 +77,7 @@ impl SqliteCalls {
         )
         .bind(organization.as_str())
         .bind(agent.as_str())
-        .fetch_one(&self.connections)
+        .fetch_one(&self.writer)
         .await
         .map_err(unavailable)?;
         let mut owners = self.owners.write().unwrap_or_else(PoisonError::into_inner);
@@ -92,47 +90,61 @@ impl SqliteCalls {
         owners.get(organization)?.get(agent).copied()
     }
 
-    async fn begin(&self) -> Result<Transaction, StoreError> {
-        let mut connection = self.connections.acquire().await.map_err(unavailable)?;
-        sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.map_err(unavailable)?;
-        Ok(Transaction(Some(connection)))
-    }
-
     /// Removes what began before this. How many blocks were removed or cut.
     pub async fn expire(&self, before: Timestamp) -> Result<u64, StoreError> {
+        const REMOVE: &str = "DELETE FROM blocks WHERE block IN (
+                 SELECT block FROM blocks WHERE owner = ? AND last < ? LIMIT ?)";
         let before = id_from(before);
-        let mut expired = sqlx::query("DELETE FROM blocks WHERE last < ?")
-            .bind(&before)
-            .execute(&self.connections)
-            .await
-            .map_err(unavailable)?
-            .rows_affected();
-        let cut: Vec<i64> = sqlx::query_scalar("SELECT block FROM blocks WHERE first < ?")
-            .bind(&before)
-            .fetch_all(&self.connections)
+        let owners: Vec<i64> = sqlx::query_scalar("SELECT owner FROM owners")
+            .fetch_all(&self.readers)
             .await
             .map_err(unavailable)?;
-        for block in cut {
-            expired += self.cut(block, &before).await?;
+        let mut expired = 0;
+        for owner in owners {
+            loop {
+                let remove = sqlx::query(REMOVE).bind(owner).bind(&before).bind(EXPIRED_AT_ONCE);
+                let removed = remove.execute(&self.writer).await.map_err(unavailable)?.rows_affected();
+                expired += removed;
+                if removed == 0 {
+                    break;
+                }
+            }
+            let cut: Vec<i64> = sqlx::query_scalar("SELECT block FROM blocks WHERE owner = ? AND first < ?")
+                .bind(owner)
+                .bind(&before)
+                .fetch_all(&self.readers)
+                .await
+                .map_err(unavailable)?;
+            for block in cut {
+                match self.cut(block, &before).await {
+                    Ok(cut) => expired += cut,
+                    // It goes as a whole when its last record does, and keeps no other from going now.
+                    Err(StoreError::Corrupt { .. }) => {
+                        tracing::error!(block, "a block of call records is damaged")
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            sqlx::query("DELETE FROM resolutions WHERE owner = ? AND id < ?")
+                .bind(owner)
+                .bind(&before)
+                .execute(&self.writer)
+                .await
+                .map_err(unavailable)?;
         }
-        sqlx::query("DELETE FROM resolutions WHERE id < ?")
-            .bind(&before)
-            .execute(&self.connections)
-            .await
-            .map_err(unavailable)?;
         Ok(expired)
     }
 
     /// Takes what began before this out of a block that has also later ones.
     async fn cut(&self, block: i64, before: &str) -> Result<u64, StoreError> {
-        let mut transaction = self.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         let row = sqlx::query("DELETE FROM blocks WHERE block = ? RETURNING owner, records")
             .bind(block)
             .fetch_optional(transaction.connection())
             .await
             .map_err(unavailable)?;
         // It was joined with others a moment ago: its turn comes next time.
-        let Some(row) = row else { return Ok(0) };
+        let Some(row) = row else { return transaction.commit().await.map(|()| 0) };
         let (owner, records): (i64, Vec<u8>) =
             (row.try_get(0).map_err(unavailable)?, row.try_get(1).map_err(unavailable)?);
         let before = before.to_owned();
@@ -149,7 +161,7 @@ impl SqliteCalls {
         Ok(1)
     }
 
-    /// Puts how each write in doubt ended beside its record. Newest first come and go.
+    /// Puts how each write in doubt ended beside its record. The newest comes first.
     async fn resolve(&self, owner: i64, records: &mut [CallRecord]) -> Result<(), StoreError> {
         let in_doubt = || records.iter().filter(|record| record.outcome == IN_DOUBT);
         let (Some(newest), Some(oldest)) = (in_doubt().next(), in_doubt().next_back()) else { return Ok(()) };
@@ -158,7 +170,7 @@ impl SqliteCalls {
                 .bind(owner)
                 .bind(&oldest.id)
                 .bind(&newest.id)
-                .fetch_all(&self.connections)
+                .fetch_all(&self.readers)
                 .await
                 .map_err(unavailable)?;
         let mut resolutions: HashMap<String, String> = rows.into_iter().collect();
@@ -182,7 +194,7 @@ impl CallStore for SqliteCalls {
         for ((organization, agent, part), records) in batch.parts().zip(&all) {
             blocks.push((self.owner(organization, agent).await?, part, records));
         }
-        let mut transaction = self.begin().await?;
+        let mut transaction = Transaction::begin(&self.writer).await?;
         for (owner, part, records) in blocks {
             insert(transaction.connection(), owner, part, records).await?;
             join_small(transaction.connection(), owner).await?;
@@ -215,7 +227,7 @@ impl CallStore for SqliteCalls {
         }
         select.push(" ORDER BY last DESC");
         let mut found: Vec<CallRecord> = Vec::new();
-        let mut blocks = select.build().fetch(&self.connections);
+        let mut blocks = select.build().fetch(&self.readers);
         while let Some(block) = blocks.try_next().await.map_err(unavailable)? {
             let last: &str = block.try_get(0).map_err(unavailable)?;
             // All that is left is older than what is there.
@@ -247,7 +259,7 @@ impl CallStore for SqliteCalls {
             sqlx::query("SELECT records FROM blocks WHERE owner = ?1 AND last >= ?2 AND first <= ?2")
                 .bind(owner)
                 .bind(id)
-                .fetch(&self.connections);
+                .fetch(&self.readers);
         let mut found = Vec::new();
         while let Some(block) = blocks.try_next().await.map_err(unavailable)?
             && found.is_empty()
@@ -273,89 +285,11 @@ impl CallStore for SqliteCalls {
             .bind(self.owner(organization, agent).await?)
             .bind(id)
             .bind(serde_json::to_string(resolution).expect("resolutions are JSON"))
-            .execute(&self.connections)
+            .execute(&self.writer)
             .await
             .map(drop)
             .map_err(unavailable)
     }
-}
-
-/// Not sqlx's own: where the disk is full SQLite has rolled back by itself, and sqlx would count the transaction as open
-/// for as long as the connection lives.
-struct Transaction(Option<PoolConnection<Sqlite>>);
-
-impl Transaction {
-    fn connection(&mut self) -> &mut SqliteConnection {
-        self.0.as_mut().expect("it is there until the end")
-    }
-
-    async fn commit(mut self) -> Result<(), StoreError> {
-        sqlx::query("COMMIT").execute(self.connection()).await.map_err(unavailable)?;
-        self.0 = None;
-        Ok(())
-    }
-}
-
-impl Drop for Transaction {
-    /// What failed, or was left in the middle, ends with its connection.
-    fn drop(&mut self) {
-        if let Some(connection) = &mut self.0 {
-            connection.close_on_drop();
-        }
-    }
-}
-
-async fn insert(
-    connection: &mut SqliteConnection,
-    owner: i64,
-    part: &Part,
-    records: &[u8],
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO blocks (owner, first, last, len, in_doubt, keys, records) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    )
-    .bind(owner)
-    .bind(&part.first)
-    .bind(&part.last)
-    .bind(i64::try_from(part.len).unwrap_or(i64::MAX))
-    .bind(part.in_doubt)
-    .bind(&part.keys)
-    .bind(records)
-    .execute(connection)
-    .await
-    .map(drop)
-    .map_err(unavailable)
-}
-
-/// Makes few blocks of many small ones, once there are so many.
-async fn join_small(connection: &mut SqliteConnection, owner: i64) -> Result<(), StoreError> {
-    const COUNT: &str = "SELECT count(*) FROM blocks WHERE owner = ? AND len < 1024";
-    const TAKE: &str = "DELETE FROM blocks WHERE owner = ? AND len < 1024 RETURNING first, last, len, in_doubt, keys, records";
-    type Taken = (String, String, i64, bool, Vec<u8>, Vec<u8>);
-    let count: i64 =
-        sqlx::query_scalar(COUNT).bind(owner).fetch_one(&mut *connection).await.map_err(unavailable)?;
-    if count < JOINED_AT {
-        return Ok(());
-    }
-    let taken: Vec<Taken> =
-        sqlx::query_as(TAKE).bind(owner).fetch_all(&mut *connection).await.map_err(unavailable)?;
-    let joined = beside(move || {
-        let mut parts: Vec<Part> = Vec::new();
-        for (first, last, len, in_doubt, keys, records) in taken {
-            let lines = zstd::stream::decode_all(records.as_slice()).map_err(|_| damaged())?;
-            let len = usize::try_from(len).map_err(|_| damaged())?;
-            let part = Part { first, last, len, in_doubt, keys, lines };
-            match parts.last_mut() {
-                Some(before) if before.len + len <= PART_RECORDS => before.join(part),
-                Some(_) | None => parts.push(part),
-            }
-        }
-        parts.into_iter().map(|part| Ok((packed(&part)?, part))).collect::<Result<Vec<_>, _>>()
-    });
-    for (records, part) in joined.await? {
-        insert(&mut *connection, owner, &part, &records).await?;
-    }
-    Ok(())
 }
 
 fn has_key(select: &mut QueryBuilder<Sqlite>, key: [u8; 4]) {
@@ -381,24 +315,4 @@ fn fits(record: &CallRecord, path: Path<'_>, span: Span<'_>) -> bool {
     };
     let id = record.id.as_str();
     leads_to_it && span.from.is_none_or(|from| id >= from) && span.before.is_none_or(|before| id < before)
-}
-
-/// Beside the runtime: a block takes milliseconds, for which no call shall wait.
-async fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| StoreError::Unavailable(error.to_string()))?
-}
-
-fn packed(part: &Part) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::compress(&part.lines, LEVEL).map_err(|error| StoreError::Unavailable(error.to_string()))
-}
-
-/// The records of a block that have this word in their line.
-fn picked(records: &[u8], word: Option<&str>) -> Result<Vec<CallRecord>, StoreError> {
-    let lines = zstd::stream::decode_all(records).map_err(|_| damaged())?;
-    let lines = str::from_utf8(&lines).map_err(|_| damaged())?;
-    let wanted = lines.lines().filter(|line| word.is_none_or(|word| line.contains(word)));
-    wanted.map(|line| read(line.as_bytes())).collect()
 }

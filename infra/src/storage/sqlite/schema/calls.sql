@@ -6,6 +6,9 @@ CREATE TABLE IF NOT EXISTS owners (
     UNIQUE (organization, agent)
 );
 
+-- A layout that no release had; nothing would ever expire in it.
+DROP TABLE IF EXISTS calls;
+
 -- Thousands of records may come in a second, and stay for months. So they stand together in blocks, compressed, with
 -- what tells which blocks to look into, and not in a row with entries in indexes for each.
 CREATE TABLE IF NOT EXISTS blocks (

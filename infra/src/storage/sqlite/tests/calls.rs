@@ -2,7 +2,6 @@ use crate::storage::StoreError;
 use crate::storage::calls::{CallRecord, CallStore, Path, Protocol, Span, id_from};
 use crate::storage::conformance::{CallBackend, acme, noon};
 use crate::storage::sqlite::SqliteCalls;
-use crate::storage::sqlite::calls::CONNECTIONS;
 use async_trait::async_trait;
 use events::AgentId;
 use jiff::{SignedDuration, Timestamp};
@@ -99,7 +98,7 @@ async fn the_file_is_for_its_owner_alone_and_opens_again() {
 /// The blocks of all agents, and how many records the largest has.
 async fn blocks(calls: &SqliteCalls) -> (i64, i64) {
     sqlx::query_as("SELECT count(*), coalesce(max(len), 0) FROM blocks")
-        .fetch_one(&calls.connections)
+        .fetch_one(&calls.writer)
         .await
         .expect("counted")
 }
@@ -166,10 +165,32 @@ async fn a_block_that_is_damaged_is_told_and_hides_no_other() {
     keep(&calls, &[record("agt_2", 0)]).await;
     let damage =
         "UPDATE blocks SET records = x'00' WHERE owner = (SELECT owner FROM owners WHERE agent = 'agt_1')";
-    sqlx::query(damage).execute(&calls.connections).await.expect("damaged");
+    sqlx::query(damage).execute(&calls.writer).await.expect("damaged");
     let read = async |agent: &str| calls.calls(&acme(), &agent.into(), Path::All, Span::default(), 10).await;
     assert!(matches!(read("agt_1").await, Err(StoreError::Corrupt { .. })));
     assert_eq!(read("agt_2").await.expect("read"), [record("agt_2", 0)]);
+
+    // Nor does it stop what comes after it, not even where it would be joined with others.
+    for day in 1..200 {
+        keep(&calls, &[record("agt_1", day)]).await;
+    }
+    let (count, _) = blocks(&calls).await;
+    assert!(count < 100, "{count} blocks");
+    let later = id_from(noon() + SignedDuration::from_hours(24 * 150));
+    let span = Span { from: Some(&later), before: None };
+    let newest = calls.calls(&acme(), &"agt_1".into(), Path::All, span, 10).await.expect("read");
+    assert_eq!(newest[0], record("agt_1", 199));
+
+    // Nor what is to go.
+    let damage = "UPDATE blocks SET records = x'00', last = 'cal_~' WHERE len = 1";
+    sqlx::query(damage).execute(&calls.writer).await.expect("damaged");
+    let before = noon() + SignedDuration::from_hours(24 * 64);
+    calls.expire(before).await.expect("swept");
+    let left: Option<String> = sqlx::query_scalar("SELECT min(first) FROM blocks WHERE records <> x'00'")
+        .fetch_one(&calls.writer)
+        .await
+        .expect("read");
+    assert!(left.is_some_and(|first| first >= id_from(before)));
 }
 
 #[tokio::test]
@@ -179,13 +200,8 @@ async fn a_full_disk_costs_nothing_that_was_kept_and_is_over_when_there_is_room(
     keep(&calls, &[record("agt_1", 0)]).await;
     // As many pages as there are: the same error as that of a disk without room.
     let pages = async |most: i64| {
-        let mut held = Vec::new();
-        for _ in 0..CONNECTIONS {
-            let mut connection = calls.connections.acquire().await.expect("a connection");
-            let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}"));
-            sqlx::query(pragma).execute(&mut *connection).await.expect("set");
-            held.push(connection);
-        }
+        let pragma = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {most}"));
+        sqlx::query(pragma).execute(&calls.writer).await.expect("set");
     };
     pages(1).await;
     let noise: Vec<u8> =

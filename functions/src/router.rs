@@ -7,12 +7,11 @@ use crate::respond::respond;
 use crate::services::Services;
 use crate::telemetry::{Answered, Route as Seen, Trace, answered_beside};
 use crate::{endpoints, openapi};
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::response::Response;
 use bytes::Bytes;
 use events::{OrganizationId, RequestId};
 use http::{Extensions, HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
-use http_body::Body as _;
 use matchit::{Match, Params};
 use percent_encoding::percent_decode_str;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,9 +41,9 @@ pub fn router_of(
     }
     let mut routes = matchit::Router::new();
     let beside =
-        [("/healthz", Route::Health), ("/openapi.json", Route::Document), ("/errors/{code}", Route::Error)];
-    for (path, route) in beside {
-        routes.insert(path, route).expect("paths differ");
+        [("/healthz", What::Health), ("/openapi.json", What::Document), ("/errors/{code}", What::Error)];
+    for (path, what) in beside {
+        routes.insert(path, Route::Beside { path, what }).expect("paths differ");
     }
     for (path, served) in by_path {
         routes.insert(format!("{BASE}{path}"), Route::Api { path, served }).expect("paths differ");
@@ -68,6 +67,13 @@ enum Route {
         path: &'static str,
         served: Vec<Served>,
     },
+    Beside {
+        path: &'static str,
+        what: What,
+    },
+}
+
+enum What {
     Health,
     Document,
     Error,
@@ -114,20 +120,14 @@ impl Routes {
                     None => (self.beside(&request, seen, Err(not_served(path, request.method()))), None),
                 }
             }
-            Route::Health | Route::Document | Route::Error => {
-                let (seen, answer) = match route {
-                    Route::Health => ("/healthz", self.health().await),
-                    Route::Document => ("/openapi.json", Ok(self.document(request.extensions()))),
-                    Route::Error | Route::Api { .. } => {
-                        ("/errors/{code}", explain(params.get("code").unwrap_or_default()))
-                    }
+            Route::Beside { path, what } => {
+                let outcome = match what {
+                    _ if *method != Method::GET => Err(not_allowed(method, "GET,HEAD")),
+                    What::Health => self.health().await,
+                    What::Document => Ok(self.document(request.extensions())),
+                    What::Error => explain(params.get("code").unwrap_or_default()),
                 };
-                let answer = if *method == Method::GET {
-                    answer
-                } else {
-                    Err(not_allowed(request.method(), "GET,HEAD"))
-                };
-                (self.beside(&request, Seen::Beside(seen), answer), None)
+                (self.beside(&request, Seen::Beside(path), outcome), None)
             }
         }
     }

@@ -67,7 +67,6 @@ pub async fn serve_by(
 }
 
 /// Takes connections until `stop` is done. Gives those that are still open.
-///
 pub async fn accept(
     answering: impl Answering,
     listener: TcpListener,

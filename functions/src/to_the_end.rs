@@ -62,3 +62,56 @@ impl<T: Send + 'static> Drop for ToTheEnd<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::time::Duration;
+    use tokio::runtime::{Builder, Runtime};
+    use tokio::sync::Notify;
+
+    fn another() -> Runtime {
+        Builder::new_multi_thread().worker_threads(1).thread_name("another").enable_all().build().unwrap()
+    }
+
+    #[tokio::test]
+    async fn work_on_another_runtime_is_done_there_and_its_panic_loses_it_alone() {
+        let other = another();
+        let handle = other.handle().clone();
+        let name = async || std::thread::current().name().map(str::to_owned);
+        let done = ToTheEnd::new(on(handle.clone(), async move { name().await }), TaskTracker::new()).await;
+        assert_eq!(done.unwrap().as_deref(), Some("another"));
+        let lost = ToTheEnd::new(on(handle, async { panic!("lost") }), TaskTracker::new());
+        let lost: Result<(), Panicked> = lost.await;
+        assert!(lost.is_err());
+        other.shutdown_background();
+    }
+
+    #[tokio::test]
+    async fn work_on_another_runtime_goes_on_when_nobody_waits_and_its_tracker_knows() {
+        let other = another();
+        let (go, begun, tracker) = (Arc::new(Notify::new()), Arc::new(Notify::new()), TaskTracker::new());
+        let done = Arc::new(std::sync::atomic::AtomicBool::default());
+        let work = {
+            let (go, begun, done) = (go.clone(), begun.clone(), done.clone());
+            async move {
+                begun.notify_one();
+                go.notified().await;
+                done.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+        };
+        let left = ToTheEnd::new(on(other.handle().clone(), work), tracker.clone());
+        tokio::select! {
+            biased;
+            _ = left => panic!("it waits"),
+            () = begun.notified() => {}
+        }
+        tracker.close();
+        assert!(!tracker.is_empty());
+        go.notify_one();
+        tokio::time::timeout(Duration::from_secs(10), tracker.wait()).await.expect("it ends");
+        assert!(done.load(std::sync::atomic::Ordering::SeqCst));
+        other.shutdown_background();
+    }
+}

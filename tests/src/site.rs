@@ -22,6 +22,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -85,6 +86,8 @@ impl Site {
         let config = Config::from_lookup(lookup, &url).expect("a valid configuration");
         let embedded = Embedded::open(folder.path()).await.expect("a data folder");
         let services = embedded.services(config).await.expect("nothing to settle");
+        // As the program has it, where calls have threads of their own.
+        services.beside_calls.set(Handle::current()).expect("it is set once");
         let (stop, stopped) = oneshot::channel::<()>();
         let (app, served) = (route(&embedded, &services), services.clone());
         let serving = tokio::spawn(async move {

@@ -18,7 +18,7 @@ pub async fn serve_metrics(telemetry: Arc<Telemetry>, listener: TcpListener, sto
                 return StatusCode::NOT_FOUND.into_response();
             }
             if !matches!(*request.method(), Method::GET | Method::HEAD) {
-                return StatusCode::METHOD_NOT_ALLOWED.into_response();
+                return (StatusCode::METHOD_NOT_ALLOWED, [(header::ALLOW, "GET,HEAD")]).into_response();
             }
             // Some milliseconds of work, which are not taken from calls.
             match tokio::task::spawn_blocking(move || telemetry.exposition()).await {

@@ -5,6 +5,12 @@
 pub mod answer;
 mod context;
 pub mod listen;
+mod plain;
 mod result;
 mod server;
 mod watch;
+
+use http::HeaderName;
+
+/// Names the revision that the rest of a request follows.
+const REVISION: HeaderName = HeaderName::from_static("mcp-protocol-version");

@@ -1,5 +1,6 @@
 //! `POST /agents/{agentId}/mcp`: one message of the protocol.
 
+use super::plain::ToolCall;
 use super::server::Server;
 use crate::body::schema;
 use crate::endpoint::{Context, Endpoint, Function, Grant, Repeat, Reply, Scope, Shape};
@@ -18,6 +19,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 pub static ENDPOINT: Endpoint = Endpoint {
     name: "mcp-answer",
@@ -52,7 +54,19 @@ pub(super) struct Message {
 }
 
 async fn handle(context: Context) -> Result<Reply, Problem> {
+    let started = Instant::now();
     context.caller.state.agent(context.path("agentId"))?;
+    let mut reply = match ToolCall::in_message(&context.headers, &context.body) {
+        Some(call) => call.answer(context, started).await,
+        // Boxed, so that a call is not moved with room for it.
+        None => Box::pin(by_sdk(context)).await,
+    };
+    // What a tool answers is a customer's row.
+    reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
+    Ok(reply)
+}
+
+async fn by_sdk(context: Context) -> Reply {
     let mut request = Request::post(context.instance.as_str());
     if let Some(headers) = request.headers_mut() {
         *headers = context.headers.clone();
@@ -67,7 +81,7 @@ async fn handle(context: Context) -> Result<Reply, Problem> {
     );
     let mut reply = reply(service.handle(request).await).await;
     reply.measured = *measured.lock().expect("not poisoned");
-    Ok(reply)
+    reply
 }
 
 /// Pages that this machine serves itself.
@@ -99,9 +113,5 @@ async fn reply(response: Response<BoxBody<Bytes, Infallible>>) -> Reply {
         let error = JsonRpcError::new(None, ErrorData::invalid_request(told, None));
         body = Bytes::from(serde_json::to_vec(&error).expect("errors are JSON"));
     }
-    let mut reply = Reply::raw(parts.status, &());
-    reply.body = body;
-    // What a tool answers is a customer's row.
-    reply.headers.push((header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")));
-    reply
+    Reply::json(parts.status, body)
 }

@@ -1,9 +1,10 @@
 //! The protocol's server, for one request.
 
 use super::answer::ENDPOINT;
+use super::context;
+use super::result::{self, Told};
 use super::watch::Watch;
-use super::{context, result};
-use crate::endpoint::{Context, Measured};
+use crate::endpoint::{Context, Measured, Reply};
 use crate::problem::Problem;
 use crate::skills::call::published;
 use crate::skills::outcome::answer_schema;
@@ -13,8 +14,9 @@ use infra::storage::calls::Protocol;
 use infra::telemetry::{Request, carried};
 use rmcp::ServerHandler;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ErrorData, Implementation, ListToolsResult,
-    PaginatedRequestParams, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ErrorData, Implementation,
+    JsonObject, ListToolsResult, PaginatedRequestParams, ServerCapabilities, ServerConfig,
+    SubscriptionFilter, Tool,
 };
 use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use std::sync::{Arc, Mutex};
@@ -65,16 +67,11 @@ impl ServerHandler for Server {
         protocol: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let started = Instant::now();
-        let outcome = async {
-            let call = context::call_request(&self.context, &protocol.meta, request.arguments)?;
-            let own = self.context.as_ref().clone();
-            published(own, &ENDPOINT, Protocol::Mcp, &request.name, &call, started).await
-        };
-        let reply = carried(self.request.clone(), outcome)
-            .await
-            .map_err(|problem: Problem| result::error(&problem))?;
+        let own = self.context.as_ref().clone();
+        let called = call(own, &protocol.meta, &request.name, request.arguments, started);
+        let reply = carried(self.request.clone(), called).await.map_err(|problem| result::error(&problem))?;
         *self.measured.lock().expect("not poisoned") = reply.measured;
-        result::result(&reply).map(CallToolResponse::from)
+        Ok(CallToolResult::from(Told::by(&reply)?).into())
     }
 
     fn accepted_subscription_filter(&self, _: &SubscriptionFilter) -> Option<SubscriptionFilter> {
@@ -96,6 +93,18 @@ impl ServerHandler for Server {
         }
         Ok(())
     }
+}
+
+/// The skill behind a tool.
+pub async fn call(
+    context: Context,
+    meta: &JsonObject,
+    tool: &str,
+    arguments: Option<JsonObject>,
+    started: Instant,
+) -> Result<Reply, Problem> {
+    let request = context::call_request(&context, meta, arguments)?;
+    published(context, &ENDPOINT, Protocol::Mcp, tool, &request, started).await
 }
 
 impl Server {

@@ -1,6 +1,6 @@
 //! `tools/call`: the live call in the protocol's words.
 
-use super::{Client, WITH_HANDSHAKE, WITHOUT, desk, told};
+use super::{Client, Told, WITH_HANDSHAKE, WITHOUT, desk, told};
 use crate::desk::Desk;
 use events::IntegrationKind;
 use serde_json::{Value, json};
@@ -166,4 +166,56 @@ async fn a_blocked_skill_is_no_tool_and_answers_with_a_sentence() {
         (&json!(true), &json!("skill_quarantined"))
     );
     assert_eq!(text(refused), "I am not able to do that at the moment.");
+}
+
+/// An answer that was made without the SDK is the one that the SDK makes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plain_call_is_answered_as_the_sdk_answers_it() {
+    let desk = desk(IntegrationKind::Postgres).await;
+    desk.publish().await;
+    let client = Client::of(&desk, WITH_HANDSHAKE);
+    let ada = json!({ "callerPhone": "+12025550142" });
+    let note = json!({ "number": 1, "text": "a \"quoted\" note" });
+    let repeated = json!({
+        "bindery/confirm": true, "bindery/context": { "callId": "call-1", "toolCallId": "tool-1" },
+    });
+    // Before both, so that both are told what was kept.
+    client.call("note", note.clone(), repeated.clone()).await;
+    for params in [
+        json!({ "name": "find_guest", "arguments": { "number": 1 } }),
+        json!({ "name": "find_guest", "arguments": { "number": 9 }, "_meta": {} }),
+        json!({ "name": "find_guest", "arguments": { "number": "one" } }),
+        json!({ "name": "find_guest", "arguments": null }),
+        json!({ "name": "find_guest" }),
+        json!({ "name": "find_gust", "arguments": {} }),
+        json!({ "name": "who_calls", "arguments": {}, "_meta": { "bindery/context": ada } }),
+        json!({ "name": "who_calls", "arguments": {}, "_meta": { "bindery/context": { "callerPhon": "+1" } } }),
+        json!({ "name": "who_calls", "_meta": { "bindery/context": 1 } }),
+        json!({ "name": "note", "arguments": note }),
+        json!({ "name": "note", "arguments": note, "_meta": { "bindery/confirm": "yes" } }),
+        json!({ "name": "note", "arguments": note, "_meta": repeated }),
+    ] {
+        let plain = told(client.request("tools/call", params.clone())).await;
+        // A weight is for the SDK to read.
+        let weighed = client.request("tools/call", params.clone());
+        let weighed = weighed.header("Accept", "application/json;q=1, text/event-stream;q=0.9");
+        let by_sdk = told(weighed).await;
+        assert_eq!(plain.status, by_sdk.status, "{params}");
+        let is_told = |it: &Told| it.headers["cache-control"] == "private, no-store";
+        assert!(is_told(&plain) && is_told(&by_sdk), "{params}");
+        let mut bodies = [plain.body, by_sdk.body];
+        for body in &mut bodies {
+            for part in body["result"]["content"].as_array_mut().into_iter().flatten() {
+                let text = part["text"].as_str().expect("text");
+                if let Ok(mut data) = serde_json::from_str::<Value>(text) {
+                    data["timing"].take();
+                    part["text"] = data;
+                }
+            }
+            if let Some(data) = body.pointer_mut("/result/structuredContent/timing") {
+                data.take();
+            }
+        }
+        assert_eq!(bodies[0], bodies[1], "{params}");
+    }
 }

@@ -1,7 +1,7 @@
 //! Takes records off calls and keeps them in batches. A call never waits for it: what comes faster than it can be kept
 //! is counted and lost.
 
-use domain::limits::{CALLS_KEPT_EVERY, CALLS_WAITING};
+use domain::limits::{CALLS_KEPT_AT, CALLS_KEPT_EVERY, CALLS_WAITING};
 use events::{AgentId, OrganizationId};
 use infra::storage::StoreError;
 use infra::storage::calls::{Batch, CallRecord, CallStore, Ended, Resolution};
@@ -9,6 +9,7 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::clock;
@@ -20,12 +21,16 @@ pub struct Recorder {
     waiting: Mutex<Waiting>,
     /// One batch at a time, so that none is kept twice.
     turn: tokio::sync::Mutex<()>,
+    /// So many wait that they are worth keeping now.
+    enough: Arc<Notify>,
     lost: AtomicU64,
 }
 
 #[derive(Default)]
 struct Waiting {
     batch: Batch,
+    /// An empty one: buffers of megabytes that are made anew many times a second cost as many pages.
+    spare: Batch,
     /// How many of those that are being kept, or could not be, take up room here.
     taken: usize,
 }
@@ -37,6 +42,7 @@ impl Recorder {
             kept,
             waiting: Mutex::default(),
             turn: tokio::sync::Mutex::default(),
+            enough: Arc::default(),
             lost: AtomicU64::default(),
         }
     }
@@ -49,6 +55,10 @@ impl Recorder {
         let mut waiting = self.waiting();
         if waiting.batch.len() + waiting.taken < CALLS_WAITING {
             waiting.batch.push(record);
+            // Once for each, so that a store that is down is not asked again with every call.
+            if waiting.batch.len().is_multiple_of(CALLS_KEPT_AT) {
+                self.enough.notify_one();
+            }
         } else {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
@@ -64,20 +74,24 @@ impl Recorder {
         let _turn = self.turn.lock().await;
         let batch = {
             let mut waiting = self.waiting();
+            let spare = mem::take(&mut waiting.spare);
+            if waiting.batch.is_empty() {
+                return;
+            }
             waiting.taken = waiting.batch.len();
-            Arc::new(mem::take(&mut waiting.batch))
+            Arc::new(mem::replace(&mut waiting.batch, spare))
         };
-        if batch.is_empty() {
-            return;
-        }
         let kept = self.store.keep_calls(&batch, self.kept).await;
         let mut waiting = self.waiting();
         waiting.taken = 0;
-        if let Err(error) = kept {
-            let later = mem::replace(&mut waiting.batch, Arc::unwrap_or_clone(batch));
-            waiting.batch.append(later);
-            let (waiting, lost) = (waiting.batch.len(), self.lost());
-            tracing::error!(%error, waiting, lost, "records of calls cannot be kept for now");
+        match kept {
+            Ok(()) => waiting.spare = Arc::into_inner(batch).map(Batch::emptied).unwrap_or_default(),
+            Err(error) => {
+                let later = mem::replace(&mut waiting.batch, Arc::unwrap_or_clone(batch));
+                waiting.batch.append(later);
+                let (waiting, lost) = (waiting.batch.len(), self.lost());
+                tracing::error!(%error, waiting, lost, "records of calls cannot be kept for now");
+            }
         }
     }
 
@@ -109,12 +123,14 @@ impl Recorder {
     }
 }
 
-/// Keeps what waits every now and then, until the server stops; what is left then is for whoever stops it.
+/// Keeps what waits every now and then, and whenever it is much, until the server stops; what is left then is for whoever stops it.
 pub async fn keep_up(recorder: Weak<Recorder>, stopping: CancellationToken) {
+    let Some(enough) = recorder.upgrade().map(|recorder| recorder.enough.clone()) else { return };
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
             () = tokio::time::sleep(CALLS_KEPT_EVERY) => {}
+            () = enough.notified() => {}
         }
         let Some(recorder) = recorder.upgrade() else { return };
         recorder.flush().await;
@@ -125,6 +141,7 @@ pub async fn keep_up(recorder: Weak<Recorder>, stopping: CancellationToken) {
 mod tests {
     use super::*;
     use async_trait::async_trait;
+    use futures_util::FutureExt;
     use infra::storage::calls::{Path, Protocol, Span};
     use std::sync::atomic::AtomicBool;
 
@@ -220,5 +237,32 @@ mod tests {
         let kept = store.kept.lock().unwrap();
         let wanted: Vec<String> = (0..CALLS_WAITING).map(|number| format!("{number:08}")).collect();
         assert!(*kept == wanted, "{} are kept, from {:?}", kept.len(), kept.first());
+    }
+
+    #[tokio::test]
+    async fn much_is_kept_without_waiting_for_the_time() {
+        let recorder = Recorder::new(Arc::new(Store::default()), Duration::from_secs(1));
+        (1..CALLS_KEPT_AT).for_each(|number| recorder.record(&record(number)));
+        assert!(recorder.enough.notified().now_or_never().is_none());
+        recorder.record(&record(CALLS_KEPT_AT));
+        assert!(recorder.enough.notified().now_or_never().is_some());
+        recorder.record(&record(CALLS_KEPT_AT + 1));
+        assert!(recorder.enough.notified().now_or_never().is_none());
+    }
+
+    #[tokio::test]
+    async fn room_that_is_used_again_holds_nothing_of_before() {
+        let store = Arc::new(Store::default());
+        let recorder = Recorder::new(store.clone(), Duration::from_secs(1));
+        let of = |agent: &str, number| CallRecord { agent: agent.into(), ..record(number) };
+        for some in
+            [&[("agt_1", 0), ("agt_2", 1)][..], &[("agt_1", 2)], &[("agt_2", 3)], &[], &[("agt_1", 4)]]
+        {
+            some.iter().for_each(|(agent, number)| recorder.record(&of(agent, *number)));
+            recorder.flush().await;
+        }
+        let mut kept = store.kept.lock().unwrap().clone();
+        kept.sort();
+        assert_eq!(kept, (0..5).map(|number| format!("{number:08}")).collect::<Vec<_>>());
     }
 }

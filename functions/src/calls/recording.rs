@@ -17,8 +17,8 @@ use infra::storage::calls::{CallRecord, DoubtSlots, IN_DOUBT, Protocol};
 use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-/// Hexadecimal digits of a value's hash: 128 bits, so that no two values meet by chance.
-const HASH_DIGITS: usize = 32;
+/// Of a value's hash: 128 bits, so that no two values meet by chance.
+const HASH_BYTES: usize = 16;
 
 /// The record of a call that has begun.
 pub struct Recording(CallRecord);
@@ -139,7 +139,6 @@ fn hash_of(services: &Services, organization: &OrganizationId, value: &Bound) ->
 
 /// The keyed hash of a value as it is written.
 pub fn hash(services: &Services, organization: &OrganizationId, value: &str) -> String {
-    let mut hash = services.keyed_hash(&[b"call value", organization.as_str().as_bytes(), value.as_bytes()]);
-    hash.truncate(HASH_DIGITS);
-    hash
+    let digest = services.keyed_digest(&[b"call value", organization.as_str().as_bytes(), value.as_bytes()]);
+    hex::encode(&digest[..HASH_BYTES])
 }

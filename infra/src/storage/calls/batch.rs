@@ -6,6 +6,8 @@ use crate::storage::StoreError;
 use events::{AgentId, OrganizationId};
 use std::collections::HashMap;
 
+/// A busy server fills buffers of this size many times a second, and no larger ones are held on to.
+const ROOM: usize = 1 << 20;
 /// A full part is followed by another, so that whoever looks for one record reads no more than this many.
 pub const PART_RECORDS: usize = 4096;
 
@@ -59,12 +61,27 @@ impl Batch {
         }
     }
 
+    /// Nothing, with room for what was in it: who was heard of this time is likely to be heard of again.
+    pub fn emptied(mut self) -> Self {
+        self.len = 0;
+        self.agents.retain(|_, agents| {
+            agents.retain(|_, parts| {
+                parts.truncate(1);
+                parts.retain_mut(Part::empty);
+                !parts.is_empty()
+            });
+            !agents.is_empty()
+        });
+        self
+    }
+
     pub fn parts(&self) -> impl Iterator<Item = (&OrganizationId, &AgentId, &Part)> {
-        self.agents.iter().flat_map(|(organization, agents)| {
+        let parts = self.agents.iter().flat_map(|(organization, agents)| {
             agents
                 .iter()
                 .flat_map(move |(agent, parts)| parts.iter().map(move |part| (organization, agent, part)))
-        })
+        });
+        parts.filter(|(_, _, part)| part.len > 0)
     }
 
     /// # Errors
@@ -111,6 +128,18 @@ impl Part {
         self.keys.extend(record.call_id.as_deref().map(key_of_call).into_iter().flatten());
         serde_json::to_writer(&mut self.lines, record).expect("records are JSON");
         self.lines.push(b'\n');
+    }
+
+    /// Whether there was something in it, and room is left that may be kept.
+    fn empty(&mut self) -> bool {
+        let is_worth_it = self.len > 0 && self.lines.capacity() <= ROOM;
+        self.len = 0;
+        self.in_doubt = false;
+        self.first.clear();
+        self.last.clear();
+        self.keys.clear();
+        self.lines.clear();
+        is_worth_it
     }
 
     /// Both in one.

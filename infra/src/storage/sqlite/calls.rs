@@ -13,7 +13,7 @@ use crate::storage::calls::{
     key_of_lookup, read,
 };
 use async_trait::async_trait;
-use blocks::{Transaction, beside, insert, join_small, packed, picked};
+use blocks::{Packer, Transaction, beside, insert, join_small, packed, picked};
 use events::{AgentId, OrganizationId};
 use futures_util::TryStreamExt;
 use jiff::Timestamp;
@@ -23,7 +23,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, QueryBuilder, Row, Sqlite};
 use std::collections::HashMap;
 use std::path;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 const FILE: &str = "calls.db";
@@ -41,6 +41,7 @@ pub struct SqliteCalls {
     pub(super) writer: SqlitePool,
     pub(super) readers: SqlitePool,
     owners: RwLock<HashMap<OrganizationId, HashMap<AgentId, i64>>>,
+    packer: Arc<Mutex<Packer>>,
 }
 
 impl SqliteCalls {
@@ -62,7 +63,8 @@ impl SqliteCalls {
         let writer = pool(1).connect_with(options.clone()).await.map_err(unavailable)?;
         sqlx::raw_sql(SCHEMA).execute(&writer).await.map_err(unavailable)?;
         let readers = pool(READERS).connect_lazy_with(options);
-        Ok(Arc::new(Self { writer, readers, owners: RwLock::default() }))
+        let packer = Arc::new(Mutex::new(Packer::new()?));
+        Ok(Arc::new(Self { writer, readers, owners: RwLock::default(), packer }))
     }
 
     /// The number that stands for an agent in this file; a new one when it has none yet.
@@ -187,9 +189,12 @@ impl CallStore for SqliteCalls {
     /// How long is for [`SqliteCalls::expire`] to see to.
     async fn keep_calls(&self, batch: &Arc<Batch>, _kept: Duration) -> Result<(), StoreError> {
         let ours = batch.clone();
-        let all =
-            beside(move || ours.parts().map(|(_, _, part)| packed(part)).collect::<Result<Vec<_>, _>>())
-                .await?;
+        let packer = self.packer.clone();
+        let all = beside(move || {
+            let mut packer = packer.lock().unwrap_or_else(PoisonError::into_inner);
+            ours.parts().map(|(_, _, part)| packer.packed(part)).collect::<Result<Vec<_>, _>>()
+        });
+        let all = all.await?;
         let mut blocks = Vec::with_capacity(all.len());
         for ((organization, agent, part), records) in batch.parts().zip(&all) {
             blocks.push((self.owner(organization, agent).await?, part, records));

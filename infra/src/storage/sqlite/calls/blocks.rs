@@ -6,10 +6,16 @@ use crate::storage::calls::{CallRecord, PART_RECORDS, Part, damaged, read};
 use sqlx::Sqlite;
 use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnection, SqlitePool};
+use std::io;
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::compress_bound;
 
 /// zstd's fastest but one: records are much alike, and half the time is worth more than a tenth of the size.
 const LEVEL: i32 = 1;
-/// So many small blocks of an agent are joined. How many records make a block that is none stands in the schema.
+/// The compressor's buffer between two blocks, at most.
+const ROOM: usize = 1 << 20;
+/// So many small blocks of an agent are joined, or fewer that hold enough for a full one: joining takes room for all of
+/// them. How many records make a block that is none of the small ones stands in the schema.
 const JOINED_AT: i64 = 64;
 
 /// Not sqlx's own: where the disk is full SQLite has rolled back by itself, and sqlx would count the transaction as open
@@ -65,14 +71,14 @@ pub(super) async fn insert(
     .map_err(unavailable)
 }
 
-/// Makes few blocks of many small ones, once there are so many.
+/// Makes few blocks of many small ones, once there are so many or they hold so much.
 pub(super) async fn join_small(connection: &mut SqliteConnection, owner: i64) -> Result<(), StoreError> {
-    const COUNT: &str = "SELECT count(*) FROM blocks WHERE owner = ? AND len < 1024";
+    const COUNT: &str = "SELECT count(*), coalesce(sum(len), 0) FROM blocks WHERE owner = ? AND len < 1024";
     const TAKE: &str = "DELETE FROM blocks WHERE owner = ? AND len < 1024 RETURNING first, last, len, in_doubt, keys, records";
     type Taken = (String, String, i64, bool, Vec<u8>, Vec<u8>);
-    let count: i64 =
-        sqlx::query_scalar(COUNT).bind(owner).fetch_one(&mut *connection).await.map_err(unavailable)?;
-    if count < JOINED_AT {
+    let (count, records): (i64, i64) =
+        sqlx::query_as(COUNT).bind(owner).fetch_one(&mut *connection).await.map_err(unavailable)?;
+    if count < JOINED_AT && records < PART_RECORDS as i64 {
         return Ok(());
     }
     let taken: Vec<Taken> =
@@ -112,7 +118,33 @@ pub(super) async fn beside<T: Send + 'static>(
 }
 
 pub(super) fn packed(part: &Part) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::compress(&part.lines, LEVEL).map_err(|error| StoreError::Unavailable(error.to_string()))
+    zstd::bulk::compress(&part.lines, LEVEL).map_err(unpackable)
+}
+
+fn unpackable(error: io::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+/// Compresses one block after the other. What that takes is a megabyte, which is not made anew for each.
+pub(super) struct Packer {
+    compressor: Compressor<'static>,
+    room: Vec<u8>,
+}
+
+impl Packer {
+    pub(super) fn new() -> Result<Self, StoreError> {
+        let compressor = Compressor::new(LEVEL).map_err(unpackable)?;
+        Ok(Self { compressor, room: Vec::new() })
+    }
+
+    pub(super) fn packed(&mut self, part: &Part) -> Result<Vec<u8>, StoreError> {
+        self.room.clear();
+        self.room.reserve(compress_bound(part.lines.len()));
+        self.compressor.compress_to_buffer(&part.lines, &mut self.room).map_err(unpackable)?;
+        let packed = self.room.clone();
+        self.room.shrink_to(ROOM);
+        Ok(packed)
+    }
 }
 
 /// The records of a block that have this word in their line.

@@ -139,6 +139,22 @@ async fn records_that_come_slowly_stand_in_few_blocks_and_each_is_found() {
     }
 }
 
+/// Joining opens all that is joined, so it does not wait for many blocks that are large already.
+#[tokio::test]
+async fn records_that_come_by_the_hundred_are_joined_once_they_fill_a_block() {
+    let folder = Folder::new();
+    let calls = folder.open().await;
+    let began = |at: i64| began("agt_1", noon() + SignedDuration::from_millis(at));
+    let records: Vec<CallRecord> = (0..5000).map(began).collect();
+    for some in records.chunks(500) {
+        keep(&calls, some).await;
+    }
+    // The first nine of ten make one of eight and one of one, which waits for others with the tenth.
+    assert_eq!(blocks(&calls).await, (3, 4000));
+    let kept = calls.calls(&acme(), &"agt_1".into(), Path::All, Span::default(), 6000).await.expect("read");
+    assert!(kept.iter().eq(records.iter().rev()));
+}
+
 #[tokio::test]
 async fn blocks_that_overlap_are_read_in_order_of_their_calls() {
     let folder = Folder::new();

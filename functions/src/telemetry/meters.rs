@@ -13,6 +13,7 @@ use infra::telemetry::{Appended, Measured, operation_name, system_name};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Histogram, Meter};
 
+pub(super) const REQUESTS: &str = "http.server.request.duration";
 /// Seconds. The finest are for a live call on a warm connection, the coarsest for one that ends at its limit.
 const SECONDS: [f64; 15] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0];
@@ -52,7 +53,7 @@ impl Meters {
         let count = |name: &'static str, unit: &'static str, what: &'static str| {
             meter.u64_counter(name).with_unit(unit).with_description(what).build()
         };
-        let requests = seconds("http.server.request.duration", "Requests, until the head of their answer");
+        let requests = seconds(REQUESTS, "Requests, until the head of their answer");
         let statements = seconds("db.client.operation.duration", "Statements of live calls on a connection");
         let in_flight = meter.i64_up_down_counter("http.server.active_requests").with_unit("{request}");
         let in_flight = in_flight.with_description("Requests that are answered at this moment").build();

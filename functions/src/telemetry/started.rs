@@ -2,7 +2,7 @@
 
 use super::exporting::{Counted, Sender};
 use super::looking::{self, Looked};
-use super::meters::Meters;
+use super::meters::{Meters, REQUESTS};
 use super::observed;
 use super::spans::Tracing;
 use crate::config::TelemetryConfig;
@@ -14,13 +14,15 @@ use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{MetricExporter, SpanExporter, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
+use opentelemetry_sdk::metrics::{Instrument, PeriodicReader, SdkMeterProvider, Stream};
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::{BatchSpanProcessor, Sampler, SdkTracerProvider};
 use prometheus::{Encoder, Registry, TextEncoder};
 use std::sync::Arc;
 
 const SCOPE: &str = "bindery";
+/// More than any instrument but [`REQUESTS`] comes to: engines, by operations, by faults.
+const ATTRIBUTE_SETS: usize = 200;
 
 pub struct Telemetry {
     meter: Meter,
@@ -95,13 +97,22 @@ impl Telemetry {
 fn meter_provider(wanted: &TelemetryConfig, registry: &Registry) -> Result<SdkMeterProvider, String> {
     let scraped = opentelemetry_prometheus::exporter().with_registry(registry.clone());
     let scraped = scraped.scope_info_enabled(false).build().map_err(|error| error.to_string())?;
-    let mut provider = SdkMeterProvider::builder().with_resource(resource()).with_reader(scraped);
+    let mut provider =
+        SdkMeterProvider::builder().with_resource(resource()).with_view(few).with_reader(scraped);
     if wanted.sends_metrics {
         let exporter = MetricExporter::builder().with_http().with_http_client(Sender::new(wanted.timeout));
         let exporter = exporter.build().map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: {error}"))?;
         provider = provider.with_reader(PeriodicReader::builder(exporter).build());
     }
     Ok(provider.build())
+}
+
+/// The SDK makes room for 2,000 sets of attributes, 7 MB for all of ours. Only requests come in hundreds of them.
+fn few(instrument: &Instrument) -> Option<Stream> {
+    if instrument.name() == REQUESTS {
+        return None;
+    }
+    Stream::builder().with_cardinality_limit(ATTRIBUTE_SETS).build().ok()
 }
 
 fn tracer_provider(wanted: &TelemetryConfig, meter: &Meter) -> Result<SdkTracerProvider, String> {

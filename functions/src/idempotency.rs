@@ -56,7 +56,7 @@ impl Services {
         u128::from_be_bytes(*half)
     }
 
-    fn keyed_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
+    pub fn keyed_digest(&self, parts: &[&[u8]]) -> [u8; 32] {
         let mut mac = Hmac::<Sha256>::new_from_slice(&*self.hash_key).expect("HMAC takes keys of any length");
         for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());

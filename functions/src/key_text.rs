@@ -24,7 +24,7 @@ pub fn mint() -> (KeyId, Secret, Secret) {
     let key_id = random::key_id();
     let secret = random::base62(SECRET_LENGTH);
     let body = format!("{PREFIX}{key_id}_{secret}");
-    let text = format!("{body}{}", crc(&body));
+    let text: String = body.chars().chain(crc(&body).map(char::from)).collect();
     (key_id, Secret::new(text), Secret::new(secret))
 }
 
@@ -36,11 +36,12 @@ pub fn parse(text: &str) -> Option<Presented<'_>> {
         return None;
     }
     let (body, given) = text.split_at(text.len() - CRC_LENGTH);
-    (crc(body) == given).then(|| Presented { key_id, secret: &tail[..SECRET_LENGTH] })
+    (crc(body) == given.as_bytes()).then(|| Presented { key_id, secret: &tail[..SECRET_LENGTH] })
 }
 
-fn crc(body: &str) -> String {
-    random::base62_number(u64::from(crc32fast::hash(body.as_bytes())), CRC_LENGTH)
+fn crc(body: &str) -> [u8; CRC_LENGTH] {
+    let digits = random::base62_digits(u64::from(crc32fast::hash(body.as_bytes())));
+    *digits.last_chunk().expect("a number of 32 bits has six digits")
 }
 
 /// What the log keeps of a secret: HMAC-SHA-256(pepper, secret) in hex.

@@ -25,21 +25,14 @@ pub fn base62(length: usize) -> String {
     text
 }
 
-/// A number as `length` characters of base62, padded with zeros.
-pub fn base62_number(number: u64, length: usize) -> String {
-    let mut text = String::with_capacity(length);
-    push_base62(&mut text, number, length);
-    text
-}
-
-fn push_base62(text: &mut String, mut number: u64, length: usize) {
-    // A u64 has eleven digits.
-    let mut letters = [b'0'; 11];
-    for letter in letters.iter_mut().rev() {
-        *letter = BASE62[(number % 62) as usize];
+/// All digits that a number may have in base62, padded with zeros.
+pub fn base62_digits(mut number: u64) -> [u8; 11] {
+    let mut digits = [b'0'; 11];
+    for digit in digits.iter_mut().rev() {
+        *digit = BASE62[(number % 62) as usize];
         number /= 62;
     }
-    text.extend(letters[letters.len() - length..].iter().map(|letter| char::from(*letter)));
+    digits
 }
 
 /// Ids sort by the time they were made, so that a list in order of ids is a list in order of age.
@@ -86,7 +79,7 @@ fn counted(prefix: &str) -> String {
     let process = PROCESS.get_or_init(|| base62(12));
     let mut text = String::with_capacity(prefix.len() + 20);
     text.extend([prefix, "_", process]);
-    push_base62(&mut text, COUNT.fetch_add(1, Ordering::Relaxed), 7);
+    text.extend(base62_digits(COUNT.fetch_add(1, Ordering::Relaxed))[4..].iter().copied().map(char::from));
     text
 }
 

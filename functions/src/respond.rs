@@ -14,10 +14,13 @@ use bytes::Bytes;
 use domain::FieldError;
 use domain::limits::{BODY_BYTES, RECEIVE_TIMEOUT};
 use events::{RequestId, Seq};
+use futures_util::poll;
 use http::{HeaderName, HeaderValue, Method, Request, StatusCode, Uri, request};
 use infra::telemetry::{during, span, within};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How long a request waits for the position it asked for.
@@ -183,7 +186,12 @@ fn query_parameters(endpoint: &Endpoint, uri: &Uri) -> Result<BTreeMap<String, S
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Problem> {
-    let received = tokio::time::timeout(RECEIVE_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES)).await;
+    let mut receiving = pin!(axum::body::to_bytes(body, BODY_BYTES));
+    // Most have come with their head, and need no timer.
+    let received = match poll!(receiving.as_mut()) {
+        Poll::Ready(received) => Ok(received),
+        Poll::Pending => tokio::time::timeout(RECEIVE_TIMEOUT, receiving).await,
+    };
     let received = received.map_err(|_| {
         let detail = format!("the body did not arrive within {} s", RECEIVE_TIMEOUT.as_secs());
         Problem::new(Code::ValidationError, detail)

@@ -87,7 +87,7 @@ impl Services {
     ) -> Result<Caller, Problem> {
         match self.log.warm_state(&caller.organization) {
             Some(state) if Arc::ptr_eq(&state, &caller.state) => Ok(caller),
-            Some(_) | None => self.authenticate(headers, endpoint).await,
+            Some(_) | None => Box::pin(self.authenticate(headers, endpoint)).await,
         }
     }
 

@@ -121,13 +121,19 @@ async fn serve(
             instance: parts.uri.path().to_owned(),
             command_id: OnceLock::new(),
         };
-        context.wait_for_position().await?;
+        if let Some(position) = context.query("min_position") {
+            let position = position.parse().map(Seq).map_err(|_| {
+                Problem::field("min_position", "must be a position as X-Bindery-Position gives it")
+            })?;
+            Box::pin(context.wait_for(position)).await?;
+        }
         match (endpoint.repeat, idempotency::key_of(&context.headers)?) {
             (Repeat::Answered, Some(key)) => {
                 let organization = &context.caller.organization;
                 let slot = services.slot(organization, endpoint, &context.instance, key, &context.body);
                 context.command_id = idempotency::command_id(&slot).into();
-                services.once(slot, (endpoint.handle)(context)).await
+                // Boxed, so that a call is not moved with room for it.
+                Box::pin(services.once(slot, (endpoint.handle)(context))).await
             }
             (Repeat::Answered | Repeat::Harmless | Repeat::Own, _) => (endpoint.handle)(context).await,
         }
@@ -136,13 +142,9 @@ async fn serve(
 }
 
 impl Context {
-    /// Holds a request back until the state it reads is no older than `min_position`: what another process has
-    /// committed may not be known here yet.
-    async fn wait_for_position(&mut self) -> Result<(), Problem> {
-        let Some(text) = self.query("min_position") else { return Ok(()) };
-        let position = text.parse().map(Seq).map_err(|_| {
-            Problem::field("min_position", "must be a position as X-Bindery-Position gives it")
-        })?;
+    /// Holds a request back until the state it reads is no older than `position`: what another process has committed may
+    /// not be known here yet.
+    async fn wait_for(&mut self, position: Seq) -> Result<(), Problem> {
         let give_up = Instant::now() + POSITION_WAIT;
         let mut pause = POSITION_PAUSE;
         while self.caller.state.head < position {

@@ -56,7 +56,8 @@ pub async fn published(
             return Ok(reply);
         }
         let Context { services, caller, headers, .. } = &context;
-        context.caller = services.authenticate_at_the_end(caller, headers, endpoint).await?;
+        // Boxed, so that a read is not moved with room for it.
+        context.caller = Box::pin(services.authenticate_at_the_end(caller, headers, endpoint)).await?;
     }
 }
 

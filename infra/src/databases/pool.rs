@@ -74,7 +74,7 @@ impl Pools {
         if !checkout.may_run_again(&first) {
             return first;
         }
-        self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline).await?;
+        Box::pin(self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline)).await?;
         run(&mut checkout).await
     }
 
@@ -101,7 +101,7 @@ impl Pools {
         if !checkout.may_run_again(&first) {
             return first;
         }
-        self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline).await?;
+        Box::pin(self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline)).await?;
         run(&mut checkout).await
     }
 
@@ -184,12 +184,13 @@ impl Pools {
         let patience = deadline.min(Instant::now() + limits::POOL_WAIT);
         let mut checkout = seen::checkout(key.kind, Pool::checkout(&pool, session, patience)).await?;
         if checkout.is_empty() {
-            self.reopen(key, source, &mut checkout, session, deadline).await?;
+            Box::pin(self.reopen(key, source, &mut checkout, session, deadline)).await?;
         }
         Ok(checkout)
     }
 
-    /// Puts a new connection into the place that the checkout holds.
+    /// Puts a new connection into the place that the checkout holds. To be boxed, because it is rare and holds a whole
+    /// handshake: in line, every call would be moved with room for two.
     async fn reopen(
         &self,
         key: &PoolKey,
@@ -200,12 +201,11 @@ impl Pools {
     ) -> Result<(), DatabaseError> {
         checkout.breaker().admit(Instant::now())?;
         checkout.make_room().await;
-        // Boxed, because it is rare and holds whole handshakes: in line, every call would be moved with room for two.
-        let opened = Box::pin(async {
+        let opened = async {
             let credentials = source().await?;
             let opened = self.drivers.open(key.kind, &credentials, session).await;
             opened.map_err(|failed| failed.error)
-        });
+        };
         let opened = seen::opening(key.kind, async {
             timeout_at(deadline.into(), opened).await.unwrap_or_else(|_elapsed| Err(late()))
         });

@@ -284,8 +284,8 @@ impl Mysql {
             Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
                 self.prepared.remove(hash);
                 self.link.close_statement(prepared);
-                let prepared = self.keep(hash, text, parameters.len()).await?;
-                self.link.execute(prepared, parameters, visit).await
+                let prepared = Box::pin(self.keep(hash, text, parameters.len())).await?;
+                Box::pin(self.link.execute(prepared, parameters, visit)).await
             }
             other => other,
         }

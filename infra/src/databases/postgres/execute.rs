@@ -77,7 +77,8 @@ impl Ready<'_> {
             Ready::Prepared(prepared) => client.query_raw(prepared, binds.iter().map(Argument)).await,
             // A parameter without a type gets the one that the statement casts it to.
             Ready::Text(text) => {
-                client.query_typed_raw(text, binds.iter().map(|bound| (Argument(bound), Type::UNKNOWN))).await
+                let binds = binds.iter().map(|bound| (Argument(bound), Type::UNKNOWN));
+                Box::pin(client.query_typed_raw(text, binds)).await
             }
         }
     }
@@ -137,7 +138,8 @@ impl Postgres {
         if let Some(prepared) = self.prepared.get(hash) {
             return Ok(Ready::Prepared(prepared));
         }
-        let prepared = self.client.prepare(text).await?;
+        // Boxed, as all that is rare on the way of a read: a call is not moved with room for it.
+        let prepared = Box::pin(self.client.prepare(text)).await?;
         self.prepared.insert(hash, prepared.clone());
         Ok(Ready::Prepared(prepared))
     }
@@ -168,7 +170,7 @@ pub(super) async fn read(
         // The table was altered since the statement was prepared here. A read may simply run again.
         Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
             postgres.prepared.remove(&statement.hash);
-            read_once(postgres, statement, binds).await
+            Box::pin(read_once(postgres, statement, binds)).await
         }
         done => done,
     };

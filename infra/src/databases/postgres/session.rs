@@ -101,8 +101,9 @@ pub(super) async fn read_only<T>(
     }
     let settings = calls(settings(), "true");
     let set = client.query_typed(&settings, &[]);
-    let (begun, set, done, ended) =
-        join4(execute(client, BEGIN_READ), set, read, execute(client, "COMMIT")).await;
+    // Boxed, so that a read of a session of our own is not moved with room for it.
+    let all = Box::pin(join4(execute(client, BEGIN_READ), set, read, execute(client, "COMMIT")));
+    let (begun, set, done, ended) = all.await;
     begun?;
     set?;
     let done = done?;

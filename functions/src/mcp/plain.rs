@@ -6,33 +6,30 @@ use super::result::{self, Told};
 use super::server::call;
 use crate::endpoint::{Context, Reply};
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::uri::Authority;
+use http::{HeaderMap, StatusCode, header};
 use rmcp::model::{JsonObject, JsonRpcError, ProtocolVersion, RequestId};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::time::Instant;
+
+pub struct ToolCall {
+    id: RequestId,
+    params: Params,
+}
 
 /// Nothing but what is here: any other member is for the SDK.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ToolCall {
-    #[serde(rename = "jsonrpc")]
-    _version: Version,
+struct Message<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
     id: RequestId,
-    #[serde(rename = "method")]
-    _method: Method,
-    params: Params,
-}
-
-#[derive(Deserialize)]
-enum Version {
-    #[serde(rename = "2.0")]
-    Two,
-}
-
-#[derive(Deserialize)]
-enum Method {
-    #[serde(rename = "tools/call")]
-    ToolsCall,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow)]
+    params: &'a RawValue,
 }
 
 #[derive(Deserialize)]
@@ -57,8 +54,12 @@ impl ToolCall {
         if !is_plain(headers) {
             return None;
         }
-        let call: Self = serde_json::from_slice(body).ok()?;
-        call.params.meta.keys().all(|key| key.starts_with("bindery/")).then_some(call)
+        let Message { jsonrpc, id, method, params } = object(body)?;
+        if jsonrpc != "2.0" || method != "tools/call" {
+            return None;
+        }
+        let params: Params = object(params.get().as_bytes())?;
+        params.meta.keys().all(|key| key.starts_with("bindery/")).then_some(Self { id, params })
     }
 
     pub async fn answer(self, context: Context, started: Instant) -> Reply {
@@ -75,37 +76,47 @@ impl ToolCall {
     }
 }
 
-/// No page sent it, it takes both kinds of answers and says so without weights, and its revision is one that knows no
+/// An array of members in their order would do for serde as well.
+fn object<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Option<T> {
+    let is_object = json.trim_ascii_start().starts_with(b"{");
+    is_object.then(|| serde_json::from_slice(json).ok()).flatten()
+}
+
+/// No page sent it, it names its host, it takes both kinds of answers and says so without weights, and its revision is one that knows no
 /// headers of single messages.
 fn is_plain(headers: &HeaderMap) -> bool {
     let text = |name| {
         let mut values = headers.get_all(name).iter();
-        match (values.next(), values.next()) {
-            (value, None) => value.map_or(Ok(""), HeaderValue::to_str).ok(),
-            (_, Some(_)) => None,
-        }
+        let only = values.next().filter(|_| values.next().is_none());
+        only.and_then(|value| value.to_str().ok())
     };
-    let takes = |accepted: &str, kind| accepted.split(',').any(|it| it.trim().eq_ignore_ascii_case(kind));
+    // A quote may hold a comma.
+    let takes = |accepted: &str, kind| {
+        !accepted.contains('"') && accepted.split(',').any(|it| it.trim().eq_ignore_ascii_case(kind))
+    };
     let known = |revision: &str| {
         let mut known = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str);
         known.any(|it| it == revision) && revision < ProtocolVersion::STANDARD_HEADERS.as_str()
     };
     !headers.contains_key(header::ORIGIN)
+        && text(header::HOST).is_some_and(|it| it.parse::<Authority>().is_ok())
         && text(header::CONTENT_TYPE).is_some_and(|it| it.eq_ignore_ascii_case("application/json"))
         && text(header::ACCEPT)
             .is_some_and(|it| takes(it, "application/json") && takes(it, "text/event-stream"))
-        && text(super::REVISION).is_some_and(|it| it.is_empty() || known(it))
+        && (!headers.contains_key(super::REVISION) || text(super::REVISION).is_some_and(known))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::HeaderValue;
 
     const BODY: &str = r#"{ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": { "name": "a" } }"#;
 
     fn headers(changes: &[(&'static str, &'static str)]) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let usual = [
+            ("host", "localhost:1"),
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
             ("mcp-protocol-version", "2025-11-25"),
@@ -146,8 +157,12 @@ mod tests {
             ("accept", "application/json"),
             ("accept", "*/*"),
             ("accept", "application/json;q=0, text/event-stream"),
+            ("accept", r#"a/b;c="d, application/json, text/event-stream, e""#),
             ("mcp-protocol-version", "2026-07-28"),
             ("mcp-protocol-version", "2025-01-01"),
+            ("mcp-protocol-version", ""),
+            ("host", ""),
+            ("host", "a b"),
             ("origin", "http://localhost:1"),
         ] {
             assert!(ToolCall::in_message(&headers(&[changes]), BODY.as_bytes()).is_none(), "{changes:?}");
@@ -168,10 +183,18 @@ mod tests {
             (r#""name": "a""#, r#""name": "a", "requestState": "b""#),
             (r#""name": "a""#, r#""name": "a", "_meta": { "progressToken": 1 }"#),
             (r#""name": "a""#, r#""name": "a", "_meta": { "io.modelcontextprotocol/protocolVersion": "1" }"#),
-            ("{ \"jsonrpc\"", "[{ \"jsonrpc\""),
+            (r#"{ "name": "a" }"#, r#"["a", {}, {}]"#),
+            (r#""2.0""#, r#"{ "2.0": null }"#),
+            (r#""tools/call""#, r#"{ "tools/call": null }"#),
         ] {
             let body = BODY.replace(from, to);
             assert!(body != BODY && ToolCall::in_message(&headers(&[]), body.as_bytes()).is_none(), "{body}");
         }
+        for body in [format!("[{BODY}]"), r#"["2.0", 7, "tools/call", { "name": "a" }]"#.to_owned()] {
+            assert!(ToolCall::in_message(&headers(&[]), body.as_bytes()).is_none(), "{body}");
+        }
+        let mut nowhere = headers(&[]);
+        nowhere.remove("host");
+        assert!(ToolCall::in_message(&nowhere, BODY.as_bytes()).is_none());
     }
 }

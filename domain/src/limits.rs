@@ -256,8 +256,8 @@ pub const CALLS_KEPT_MAX: Duration = Duration::from_secs(3650 * 24 * 3600);
 pub const CALLS_WAITING: usize = 20_000;
 /// How often those that wait are kept, where anything goes on between requests: a process that is killed loses as much.
 pub const CALLS_KEPT_EVERY: Duration = Duration::from_millis(250);
-/// So many are kept at once without waiting for that, half a megabyte of text: a busy server holds little, and its blocks
-/// need no joining.
+/// So many, of all agents together, are kept without waiting for that: half a megabyte of text, so that a busy server
+/// holds little.
 pub const CALLS_KEPT_AT: usize = 1024;
 /// Records that one request looks at for its page, and that a list's `total` counts at most. Where more are to be
 /// looked at, the page is shorter and has a cursor.

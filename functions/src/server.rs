@@ -78,8 +78,6 @@ pub async fn accept(
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(RECEIVE_TIMEOUT);
-    // Head and body in one piece: an answer is small, and copying it costs less than a system call with two.
-    http.writev(false);
     let connections = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {

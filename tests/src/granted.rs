@@ -3,6 +3,7 @@
 
 use crate::site::Site;
 use async_trait::async_trait;
+use domain::limits::CALLS_KEPT_EVERY;
 use events::{IntegrationKind, OrganizationId};
 use functions::calls::recorder::keep_up;
 use functions::endpoints;
@@ -24,7 +25,8 @@ impl Site {
             let ports = Ports { assistant: services.assistant.clone(), ..embedded.ports() };
             let granted = |ports: &Ports, name, grants| {
                 let granted = Services::granted(config.clone(), ports, embedded.keys(), name, grants);
-                tokio::spawn(keep_up(Arc::downgrade(&granted.records), granted.stopping.clone()));
+                let records = Arc::downgrade(&granted.records);
+                tokio::spawn(keep_up(records, CALLS_KEPT_EVERY, granted.stopping.clone()));
                 Arc::new(granted)
             };
             let worker = &reactions::discover::REACTION;

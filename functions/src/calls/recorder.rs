@@ -1,7 +1,7 @@
 //! Takes records off calls and keeps them in batches. A call never waits for it: what comes faster than it can be kept
 //! is counted and lost.
 
-use domain::limits::{CALLS_KEPT_AT, CALLS_KEPT_EVERY, CALLS_WAITING};
+use domain::limits::{CALLS_KEPT_AT, CALLS_WAITING};
 use events::{AgentId, OrganizationId};
 use infra::storage::StoreError;
 use infra::storage::calls::{Batch, CallRecord, CallStore, Ended, Resolution};
@@ -76,6 +76,8 @@ impl Recorder {
             let mut waiting = self.waiting();
             let spare = mem::take(&mut waiting.spare);
             if waiting.batch.is_empty() {
+                // Nothing goes on: no room is held either.
+                waiting.batch = Batch::default();
                 return;
             }
             waiting.taken = waiting.batch.len();
@@ -123,13 +125,14 @@ impl Recorder {
     }
 }
 
-/// Keeps what waits every now and then, and whenever it is much, until the server stops; what is left then is for whoever stops it.
-pub async fn keep_up(recorder: Weak<Recorder>, stopping: CancellationToken) {
+/// Keeps what waits once in `every`, and whenever it is much, until the server stops; what is left then is for whoever
+/// stops it.
+pub async fn keep_up(recorder: Weak<Recorder>, every: Duration, stopping: CancellationToken) {
     let Some(enough) = recorder.upgrade().map(|recorder| recorder.enough.clone()) else { return };
     loop {
         tokio::select! {
             () = stopping.cancelled() => return,
-            () = tokio::time::sleep(CALLS_KEPT_EVERY) => {}
+            () = tokio::time::sleep(every) => {}
             () = enough.notified() => {}
         }
         let Some(recorder) = recorder.upgrade() else { return };
@@ -141,7 +144,6 @@ pub async fn keep_up(recorder: Weak<Recorder>, stopping: CancellationToken) {
 mod tests {
     use super::*;
     use async_trait::async_trait;
-    use futures_util::FutureExt;
     use infra::storage::calls::{Path, Protocol, Span};
     use std::sync::atomic::AtomicBool;
 
@@ -241,13 +243,25 @@ mod tests {
 
     #[tokio::test]
     async fn much_is_kept_without_waiting_for_the_time() {
-        let recorder = Recorder::new(Arc::new(Store::default()), Duration::from_secs(1));
-        (1..CALLS_KEPT_AT).for_each(|number| recorder.record(&record(number)));
-        assert!(recorder.enough.notified().now_or_never().is_none());
-        recorder.record(&record(CALLS_KEPT_AT));
-        assert!(recorder.enough.notified().now_or_never().is_some());
-        recorder.record(&record(CALLS_KEPT_AT + 1));
-        assert!(recorder.enough.notified().now_or_never().is_none());
+        let store = Arc::new(Store::default());
+        let recorder = Arc::new(Recorder::new(store.clone(), Duration::from_secs(1)));
+        let (never, stopping) = (Duration::from_secs(3600), CancellationToken::new());
+        let keeping = tokio::spawn(keep_up(Arc::downgrade(&recorder), never, stopping.clone()));
+        let kept = || store.kept.lock().unwrap().len();
+        for round in 1..3 {
+            (1..CALLS_KEPT_AT).for_each(|number| recorder.record(&record(number)));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(kept(), (round - 1) * CALLS_KEPT_AT, "one is missing");
+            recorder.record(&record(CALLS_KEPT_AT));
+            for _ in 0..100 {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(kept(), round * CALLS_KEPT_AT);
+        }
+        stopping.cancel();
+        keeping.await.expect("it ends");
     }
 
     #[tokio::test]

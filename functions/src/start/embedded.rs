@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::integrations::discoveries::in_process::InProcess;
 use crate::services::{Ports, ServiceKeys, Services};
 use crate::skills::answers::settle_abandoned;
+use domain::limits::CALLS_KEPT_EVERY;
 use infra::peppers::{OnePepper, PepperSource};
 use infra::sealing::key_file::KeyFileSealer;
 use infra::signing::DerivedSigner;
@@ -99,7 +100,8 @@ impl Embedded {
             return Err(format!("ended credentials of {organization}: {error}"));
         }
         services.deliver_all().await.map_err(|error| error.to_string())?;
-        tokio::spawn(keep_up(Arc::downgrade(&services.records), services.stopping.clone()));
+        let records = Arc::downgrade(&services.records);
+        tokio::spawn(keep_up(records, CALLS_KEPT_EVERY, services.stopping.clone()));
         let stores = (Arc::downgrade(&self.store), Arc::downgrade(&self.calls));
         tokio::spawn(sweep(Arc::downgrade(&services), stores));
         Ok(services)

@@ -176,3 +176,32 @@ pub(super) fn read<T: DeserializeOwned>(kept: &[u8]) -> Result<T, StoreError> {
 pub(super) fn damaged() -> StoreError {
     StoreError::Corrupt { seq: events::Seq(0), reason: "a call's record is damaged".to_owned() }
 }
+
+/// A record for tests.
+#[cfg(test)]
+pub(crate) fn sample(agent: &str, at: Timestamp) -> CallRecord {
+    CallRecord {
+        id: format!("{}_x", id_from(at)),
+        organization: "acme".into(),
+        agent: agent.into(),
+        at,
+        skill: "skl_1".into(),
+        tool: "find".to_owned(),
+        version: Some(1),
+        protocol: Protocol::Http,
+        outcome: "ok".into(),
+        code: None,
+        rows: 1,
+        replayed: false,
+        total_us: 1,
+        database_us: 1,
+        key: "k1".into(),
+        request_id: "req_1".into(),
+        call_id: None,
+        tool_call_id: None,
+        lookup: None,
+        arguments: Vec::new(),
+        doubt: None,
+        resolution: None,
+    }
+}

@@ -6,7 +6,7 @@ use crate::storage::StoreError;
 use events::{AgentId, OrganizationId};
 use std::collections::HashMap;
 
-/// A busy server fills buffers of this size many times a second, and no larger ones are held on to.
+/// Bytes of buffers that are held on to, of all agents together: a busy server fills half of it many times a second.
 const ROOM: usize = 1 << 20;
 /// A full part is followed by another, so that whoever looks for one record reads no more than this many.
 pub const PART_RECORDS: usize = 4096;
@@ -64,10 +64,11 @@ impl Batch {
     /// Nothing, with room for what was in it: who was heard of this time is likely to be heard of again.
     pub fn emptied(mut self) -> Self {
         self.len = 0;
+        let mut room = ROOM;
         self.agents.retain(|_, agents| {
             agents.retain(|_, parts| {
                 parts.truncate(1);
-                parts.retain_mut(Part::empty);
+                parts.retain_mut(|part| part.empty(&mut room));
                 !parts.is_empty()
             });
             !agents.is_empty()
@@ -130,16 +131,17 @@ impl Part {
         self.lines.push(b'\n');
     }
 
-    /// Whether there was something in it, and room is left that may be kept.
-    fn empty(&mut self) -> bool {
-        let is_worth_it = self.len > 0 && self.lines.capacity() <= ROOM;
+    /// Whether there was something in it, and its buffer is within what may be kept, which it is taken from.
+    fn empty(&mut self, room: &mut usize) -> bool {
+        let left = room.checked_sub(self.lines.capacity()).filter(|_| self.len > 0);
+        *room = left.unwrap_or(*room);
         self.len = 0;
         self.in_doubt = false;
         self.first.clear();
         self.last.clear();
         self.keys.clear();
         self.lines.clear();
-        is_worth_it
+        left.is_some()
     }
 
     /// Both in one.
@@ -171,4 +173,43 @@ fn key(way: &[u8], name: &str) -> [u8; 4] {
     hasher.update(way);
     hasher.update(name.as_bytes());
     hasher.finalize().to_le_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::calls::sample;
+    use jiff::Timestamp;
+
+    fn record(id: &str, agent: &str, outcome: &'static str) -> CallRecord {
+        let (outcome, call_id) = (outcome.into(), Some(format!("call of {id}")));
+        CallRecord { id: id.to_owned(), outcome, call_id, ..sample(agent, Timestamp::UNIX_EPOCH) }
+    }
+
+    #[test]
+    fn an_emptied_batch_is_filled_as_a_new_one_is() {
+        let before = [record("9", "agt_1", IN_DOUBT), record("8", "agt_2", "ok")];
+        let after = [record("5", "agt_1", "ok"), record("4", "agt_1", "ok")];
+        let mut batch = before.iter().collect::<Batch>().emptied();
+        assert!(batch.is_empty() && batch.parts().next().is_none());
+        after.iter().for_each(|record| batch.push(record));
+        let parts: Vec<_> = batch.parts().map(|(_, agent, part)| (agent.as_str(), part)).collect();
+        assert_eq!(parts, [("agt_1", &Part::of(&after))]);
+    }
+
+    #[test]
+    fn room_is_kept_for_those_that_were_heard_of_and_no_more_than_so_much() {
+        let agents: Vec<String> = (0..40).map(|agent| format!("agt_{agent}")).collect();
+        let long = "x".repeat(ROOM / 20);
+        let long = |agent: &String| CallRecord { tool: long.clone(), ..record("1", agent, "ok") };
+        let kept = |batch: &Batch| -> usize {
+            let parts = batch.agents.values().flat_map(HashMap::values).flatten();
+            parts.map(|part| part.lines.capacity()).sum()
+        };
+        let batch = agents.iter().map(long).collect::<Vec<_>>().iter().collect::<Batch>();
+        assert!(kept(&batch) > ROOM);
+        let batch = batch.emptied();
+        assert!((1..=ROOM).contains(&kept(&batch)), "{}", kept(&batch));
+        assert_eq!(kept(&batch.emptied()), 0, "nobody was heard of");
+    }
 }

@@ -15,8 +15,10 @@ const LEVEL: i32 = 1;
 /// The compressor's buffer between two blocks, at most.
 const ROOM: usize = 1 << 20;
 /// So many small blocks of an agent are joined, or fewer that hold enough for a full one: joining takes room for all of
-/// them. How many records make a block that is none of the small ones stands in the schema.
+/// them.
 const JOINED_AT: i64 = 64;
+/// Records of a block that is no small one, as the schema has it.
+const LARGE: usize = 1024;
 
 /// Not sqlx's own: where the disk is full SQLite has rolled back by itself, and sqlx would count the transaction as open
 /// for as long as the connection lives.
@@ -93,8 +95,9 @@ pub(super) async fn join_small(connection: &mut SqliteConnection, owner: i64) ->
                     before.join(Part { lines, ..part })
                 }
                 (Ok(lines), _) => parts.push(Part { lines, ..part }),
-                // A damaged one stays as it is: whoever reads it is told, and nothing else waits for it.
-                (Err(_), _) => left.push((part, records)),
+                // A damaged one stays as it is: whoever reads it is told, and nothing else waits for it. It counts as a
+                // large one, or all would be taken out again with every batch.
+                (Err(_), _) => left.push((Part { len: len.max(LARGE), ..part }, records)),
             }
         }
         for part in parts {
@@ -138,10 +141,10 @@ impl Packer {
     }
 
     pub(super) fn packed(&mut self, part: &Part) -> Result<Vec<u8>, StoreError> {
-        self.room.clear();
         self.room.reserve(compress_bound(part.lines.len()));
         self.compressor.compress_to_buffer(&part.lines, &mut self.room).map_err(unpackable)?;
         let packed = self.room.clone();
+        self.room.clear();
         self.room.shrink_to(ROOM);
         Ok(packed)
     }

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS blocks (
 );
 CREATE INDEX IF NOT EXISTS blocks_by_last ON blocks (owner, last, first);
 CREATE INDEX IF NOT EXISTS blocks_in_doubt ON blocks (owner, last, first) WHERE in_doubt;
-CREATE INDEX IF NOT EXISTS blocks_small ON blocks (owner) WHERE len < 1024;
+DROP INDEX IF EXISTS blocks_small;
+CREATE INDEX IF NOT EXISTS small_blocks ON blocks (owner, len) WHERE len < 1024;
 
 CREATE TABLE IF NOT EXISTS resolutions (
     owner INTEGER NOT NULL,

@@ -1,10 +1,10 @@
 use crate::storage::StoreError;
-use crate::storage::calls::{CallRecord, CallStore, Path, Protocol, Span, id_from};
+use crate::storage::calls::{CallRecord, CallStore, Path, Span, id_from, sample};
 use crate::storage::conformance::{CallBackend, acme, noon};
 use crate::storage::sqlite::SqliteCalls;
 use async_trait::async_trait;
 use events::AgentId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,34 +32,7 @@ impl CallBackend for Folder {
 crate::storage_conformance!(calls: Folder::new());
 
 fn record(agent: &str, day: i64) -> CallRecord {
-    began(agent, noon() + SignedDuration::from_hours(24 * day))
-}
-
-fn began(agent: &str, at: Timestamp) -> CallRecord {
-    CallRecord {
-        id: format!("{}_x", id_from(at)),
-        organization: acme(),
-        agent: agent.into(),
-        at,
-        skill: "skl_1".into(),
-        tool: "find".to_owned(),
-        version: None,
-        protocol: Protocol::Http,
-        outcome: "ok".into(),
-        code: None,
-        rows: 1,
-        replayed: false,
-        total_us: 1,
-        database_us: 1,
-        key: "k1".into(),
-        request_id: "req_1".into(),
-        call_id: None,
-        tool_call_id: None,
-        lookup: None,
-        arguments: Vec::new(),
-        doubt: None,
-        resolution: None,
-    }
+    sample(agent, noon() + SignedDuration::from_hours(24 * day))
 }
 
 async fn keep(calls: &SqliteCalls, records: &[CallRecord]) {
@@ -110,7 +83,7 @@ async fn records_that_come_slowly_stand_in_few_blocks_and_each_is_found() {
     let looked_up = |at: i64| {
         let arguments = vec![("id".to_owned(), format!("{at:032x}"))];
         let call_id = Some(format!("call \"{at}\""));
-        let began = began("agt_1", noon() + SignedDuration::from_millis(at));
+        let began = sample("agt_1", noon() + SignedDuration::from_millis(at));
         CallRecord { lookup: Some("id".to_owned()), arguments, call_id, ..began }
     };
     // Each was kept by itself, and those that began later ended earlier.
@@ -144,7 +117,7 @@ async fn records_that_come_slowly_stand_in_few_blocks_and_each_is_found() {
 async fn records_that_come_by_the_hundred_are_joined_once_they_fill_a_block() {
     let folder = Folder::new();
     let calls = folder.open().await;
-    let began = |at: i64| began("agt_1", noon() + SignedDuration::from_millis(at));
+    let began = |at: i64| sample("agt_1", noon() + SignedDuration::from_millis(at));
     let records: Vec<CallRecord> = (0..5000).map(began).collect();
     for some in records.chunks(500) {
         keep(&calls, some).await;

@@ -29,7 +29,7 @@ pub struct Recorder {
 #[derive(Default)]
 struct Waiting {
     batch: Batch,
-    /// An empty one: buffers of megabytes that are made anew many times a second cost as many pages.
+    /// An empty one, for its buffers: to make them anew many times a second takes as many pages each time.
     spare: Batch,
     /// How many of those that are being kept, or could not be, take up room here.
     taken: usize,

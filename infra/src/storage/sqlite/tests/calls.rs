@@ -165,6 +165,12 @@ async fn a_block_that_is_damaged_is_told_and_hides_no_other() {
     }
     let (count, _) = blocks(&calls).await;
     assert!(count < 100, "{count} blocks");
+    let taken_again: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM blocks WHERE len < 1024 AND records = x'00'")
+            .fetch_one(&calls.writer)
+            .await
+            .expect("counted");
+    assert_eq!(taken_again, 0, "it is not taken out with every batch");
     let later = id_from(noon() + SignedDuration::from_hours(24 * 150));
     let span = Span { from: Some(&later), before: None };
     let newest = calls.calls(&acme(), &"agt_1".into(), Path::All, span, 10).await.expect("read");

@@ -45,7 +45,8 @@ pub const MISS_BUDGETS_REMEMBERED: usize = 10_000;
 
 /// Dialling, TLS and login of one database connection, each phase with its own clock.
 pub const CONNECT_PHASE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes that a database server may send between two statements' ends; a hostile one sends without end.
+/// Bytes that a database server may send between two statements' ends, twice that where several share a connection; a
+/// hostile one sends without end.
 pub const SOCKET_BUDGET_BYTES: u64 = 16 * 1024 * 1024;
 /// The same while a schema is read: 10,000 tables of 20 columns are about 60 MB on the wire.
 pub const DISCOVERY_BUDGET_BYTES: u64 = 1024 * 1024 * 1024;
@@ -58,9 +59,11 @@ pub const DISCOVERY_ANSWER_AFTER: Duration = Duration::from_secs(5);
 
 /// Connections to one customer database, reads and writes together. Small databases allow 20.
 pub const POOL_SIZE: usize = 10;
-/// How long a call waits for one of them.
+/// Reads that are sent on one connection before the first of them is answered.
+pub const READS_AT_ONCE: usize = 32;
+/// How long a call waits for its turn.
 pub const POOL_WAIT: Duration = Duration::from_millis(300);
-/// Calls that wait for one, however fast it goes: so many are served in that time when each takes three milliseconds.
+/// Calls that wait for theirs, however fast it goes: so many are served in that time when each takes three milliseconds.
 pub const POOL_LINE: usize = 1000;
 /// An idle connection is closed after this.
 pub const POOL_IDLE: Duration = Duration::from_secs(300);

@@ -5,6 +5,7 @@ pub mod checks;
 pub mod dial;
 pub mod driver;
 pub mod error;
+mod flights;
 pub mod guard;
 mod json_size;
 pub mod mysql;
@@ -14,5 +15,6 @@ mod resolver;
 pub mod socket;
 pub mod tls;
 
-pub use driver::{Connection, Credentials, Plan, Rows, ServerInfo, Session, Written};
+pub use driver::{Connection, Credentials, Plan, Reader, Rows, ServerInfo, Session, Written};
 pub use error::DatabaseError;
+pub use flights::Wait;

@@ -78,6 +78,8 @@ mod requests;
 #[cfg(test)]
 mod reviewed;
 #[cfg(test)]
+mod shared_reads;
+#[cfg(test)]
 mod streaming;
 #[cfg(test)]
 mod telemetry;

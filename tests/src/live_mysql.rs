@@ -17,9 +17,9 @@ use events::IntegrationKind;
 use events::scoping::Blocked;
 use events::skill::{Action, Bind, Column, FieldType, Parameter, Projected, Shape, Source, Statement};
 use infra::databases::dial::Dialer;
-use infra::databases::driver::{Drivers, OpenError};
+use infra::databases::driver::{Drivers, OpenError, Reader};
 use infra::databases::guard::Guard;
-use infra::databases::{Connection, Credentials, Session};
+use infra::databases::{Connection, Credentials, Session, Wait};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -49,8 +49,12 @@ async fn open(credentials: &Credentials, session: Session) -> Result<Box<dyn Con
     drivers().open(IntegrationKind::Mysql, credentials, session).await
 }
 
-async fn reader(credentials: &Credentials) -> Box<dyn Connection> {
+async fn read_only(credentials: &Credentials) -> Box<dyn Connection> {
     open(credentials, Session::ReadOnly).await.unwrap()
+}
+
+async fn reader(credentials: &Credentials) -> Arc<dyn Reader> {
+    read_only(credentials).await.into_reader()
 }
 
 async fn writer(credentials: &Credentials) -> Box<dyn Connection> {
@@ -58,7 +62,7 @@ async fn writer(credentials: &Credentials) -> Box<dyn Connection> {
 }
 
 async fn catalog(credentials: &Credentials) -> Catalog {
-    reader(credentials).await.introspect(&|_| {}).await.unwrap()
+    read_only(credentials).await.introspect(&|_| {}).await.unwrap()
 }
 
 fn soon() -> Instant {

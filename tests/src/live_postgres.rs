@@ -12,8 +12,9 @@ use crate::engines;
 use domain::arguments::Bound;
 use events::IntegrationKind;
 use events::skill::{Action, Bind, Column, FieldType, Parameter, Shape, Source, Statement};
+use infra::databases::Wait;
 use infra::databases::dial::Dialer;
-use infra::databases::driver::{Connection, Credentials, Drivers, Session};
+use infra::databases::driver::{Connection, Credentials, Drivers, Reader, Session};
 use infra::databases::guard::Guard;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +39,10 @@ async fn open(credentials: &Credentials, session: Session) -> Box<dyn Connection
         Ok(connection) => connection,
         Err(error) => panic!("{error:?}"),
     }
+}
+
+async fn reader(credentials: &Credentials) -> Arc<dyn Reader> {
+    open(credentials, Session::ReadOnly).await.into_reader()
 }
 
 fn shape(field_type: FieldType) -> Shape {

@@ -1,8 +1,8 @@
 //! What a driver does for the rest of the system. PostgreSQL and MySQL each fill this in with files of the same
 //! names: connect, introspect, execute, errors.
 
-use super::DatabaseError;
 use super::error::Fault;
+use super::{DatabaseError, Wait};
 use crate::databases::dial::Dialer;
 use crate::secret::Secret;
 use async_trait::async_trait;
@@ -154,16 +154,11 @@ pub(super) async fn assembled(
 pub trait Connection: Send {
     fn server(&self) -> ServerInfo;
 
-    /// Whether a live read or write may still use it.
+    /// Whether a write may still use it.
     fn is_usable(&self) -> bool;
 
-    /// Runs a frozen read: one round trip once it is prepared on this connection.
-    async fn read(
-        &mut self,
-        statement: &Statement,
-        binds: &[Bound],
-        deadline: Instant,
-    ) -> Result<Rows, DatabaseError>;
+    /// From here on it runs reads, and nothing else.
+    fn into_reader(self: Box<Self>) -> Arc<dyn Reader>;
 
     /// Runs a frozen write in a transaction of its own and commits it only when it matched exactly one row, and
     /// whoever is told before agrees.
@@ -207,6 +202,25 @@ pub trait Connection: Send {
 
     /// Closes in order; a dropped connection is closed by the socket.
     async fn close(self: Box<Self>);
+}
+
+/// A connection that runs live reads.
+#[async_trait]
+pub trait Reader: Send + Sync {
+    fn is_usable(&self) -> bool;
+
+    /// Whether it takes a read while another one is under way. They are sent at once and answered in that order.
+    fn shares(&self) -> bool;
+
+    /// Runs a frozen read: one round trip once it is prepared on this connection.
+    ///
+    /// # Errors
+    /// [`super::error::Fault::ConnectionLost`] also when another read, to be stopped, took the connection with it: it may
+    /// run again elsewhere.
+    async fn read(&self, statement: &Statement, binds: &[Bound], wait: &Wait) -> Result<Rows, DatabaseError>;
+
+    /// Closes in order, if nobody else holds it; a dropped connection is closed by the socket.
+    async fn close(self: Arc<Self>);
 }
 
 /// Progress of opening a connection, so that sql/test can say which check failed.

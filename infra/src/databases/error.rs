@@ -1,5 +1,6 @@
 //! What went wrong with a customer's database, classified. Server texts never leave this module's callers raw.
 
+use super::flights::Flights;
 use std::time::Duration;
 
 /// Stable codes; `as_str` is what clients see.
@@ -86,6 +87,21 @@ pub struct DatabaseError {
 }
 
 impl DatabaseError {
+    /// What a read on this connection is told that failed with this: of a failure that may be another's it only hears
+    /// that the connection is lost.
+    pub(super) fn among(self, flights: &Flights) -> Self {
+        let anothers = match self.fault {
+            // The order to stop another one came when the server had gone on to this one.
+            Fault::StatementTimeout => flights.were_left(),
+            Fault::ProtocolViolation => flights.were_shared(),
+            _ => false,
+        };
+        if !anothers {
+            return self;
+        }
+        Self::new(Fault::ConnectionLost, "The connection was lost with another statement on it. Try again.")
+    }
+
     pub fn new(fault: Fault, advice: impl Into<String>) -> Self {
         Self { fault, advice: advice.into(), sqlstate: None, retry_after: None }
     }

@@ -20,6 +20,7 @@ mod link;
 mod login;
 mod packets;
 mod prove;
+mod reader;
 mod rows;
 #[cfg(test)]
 mod scripted;
@@ -30,9 +31,10 @@ mod wire;
 use super::DatabaseError;
 use super::dial::Dialer;
 use super::driver::{
-    BeforeCommit, Connection, Credentials, Ending, OpenError, Plan, ReadOnlyProof, Rows, ServerInfo, Session,
-    Trace, Written,
+    BeforeCommit, Connection, Credentials, Ending, OpenError, Plan, ReadOnlyProof, Reader, ServerInfo,
+    Session, Trace, Written,
 };
+use super::flights::Flights;
 use async_trait::async_trait;
 use domain::arguments::Bound;
 use domain::catalog::Catalog;
@@ -40,6 +42,7 @@ use engine::Engine;
 use events::skill::Statement;
 use execute::{Origin, PreparedStatements};
 use link::{Link, Prepared};
+use reader::MysqlReader;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -59,6 +62,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 struct Mysql {
     link: Link,
     origin: Arc<Origin>,
+    /// One at a time; a reader has its own.
+    flights: Arc<Flights>,
     engine: Engine,
     server: ServerInfo,
     session: Session,
@@ -71,7 +76,9 @@ struct Mysql {
 impl Mysql {
     fn new(link: Link, origin: Arc<Origin>, engine: Engine, server: ServerInfo, session: Session) -> Self {
         let prepared = PreparedStatements::default();
-        Self { link, origin, engine, server, session, prepared, ping: None, usable: true }
+        let killed = origin.clone();
+        let flights = Flights::new(move || killed.clone().kill_later());
+        Self { link, origin, flights, engine, server, session, prepared, ping: None, usable: true }
     }
 }
 
@@ -85,13 +92,8 @@ impl Connection for Mysql {
         self.usable
     }
 
-    async fn read(
-        &mut self,
-        statement: &Statement,
-        binds: &[Bound],
-        deadline: Instant,
-    ) -> Result<Rows, DatabaseError> {
-        self.read_rows(statement, binds, deadline).await
+    fn into_reader(self: Box<Self>) -> Arc<dyn Reader> {
+        Arc::new(MysqlReader::new(*self))
     }
 
     async fn write(

@@ -1,6 +1,8 @@
 //! Warm connections to customers' databases, one bounded pool for each connection and credential version.
 
 mod breaker;
+mod checkout;
+mod lanes;
 mod seen;
 mod slots;
 
@@ -11,14 +13,19 @@ pub use seen::Usage;
 
 use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
-use super::{DatabaseError, Rows, Written, afterwards};
+use super::{DatabaseError, Rows, Wait, Written, afterwards};
 use crate::telemetry::{Measured, tell};
+use checkout::Checkout;
 use domain::arguments::Bound;
 use domain::limits;
 use events::skill::Statement;
 use events::{IntegrationKind, OrganizationId};
-use slots::{Checkout, Pool};
+use futures_util::future::{Either, select};
+use lanes::{LITTLE_TIME, Share};
+use slots::{Pool, Turn, Want};
 use std::collections::HashMap;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
@@ -51,12 +58,11 @@ impl Pools {
         &self.drivers
     }
 
-    /// Runs a frozen read on a warm connection, or on a new one.
+    /// Runs a frozen read on a connection that others read from, on a warm one, or on a new one.
     ///
     /// # Errors
     /// `TooManyConnections` with `retry_after` when all connections stay busy for [`limits::POOL_WAIT`], and at once when
-    /// so many wait that they will; the faults
-    /// of opening; those of [`Connection::read`].
+    /// so many wait that they will; the faults of opening; those of [`super::Reader::read`].
     pub async fn read(
         &self,
         key: &PoolKey,
@@ -65,16 +71,63 @@ impl Pools {
         binds: &[Bound],
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
-        let mut checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
+        let pool = self.pool(key);
+        let time = deadline.saturating_duration_since(Instant::now());
+        let plan = pool.state().lanes.plan(&statement.hash, time);
+        let share = self.share(key, source, &pool, plan.want, deadline).await?;
+        let wait = Wait::until(deadline);
+        let first = {
+            let running = share.reader().read(statement, binds, &wait);
+            let mut running = pin!(seen::statement(key.kind, statement.action, running));
+            let patience = plan.patience.map_or(deadline, |patience| share.since() + patience);
+            match timeout_at(patience.into(), running.as_mut()).await {
+                Ok(done) => done,
+                Err(_elapsed) => match share.elsewhere(deadline) {
+                    None => running.await,
+                    Some(checkout) => {
+                        let other = self.read_on(checkout, key, source, statement, binds, &wait);
+                        sooner(running, Box::pin(other), &wait).await
+                    }
+                },
+            }
+        };
+        share.note(&statement.hash, &first);
+        if !share.may_run_again(&first) {
+            return first;
+        }
+        drop(share);
+        if deadline < Instant::now() + LITTLE_TIME {
+            return Err(no_time());
+        }
+        let alone = async {
+            let checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
+            self.read_on(checkout, key, source, statement, binds, &wait).await
+        };
+        Box::pin(alone).await
+    }
+
+    /// On a connection for itself, and once more on a new one.
+    async fn read_on(
+        &self,
+        mut checkout: Checkout,
+        key: &PoolKey,
+        source: &CredentialSource,
+        statement: &Statement,
+        binds: &[Bound],
+        wait: &Wait,
+    ) -> Result<Rows, DatabaseError> {
         let run = async |checkout: &mut Checkout| {
-            let running = checkout.connection().read(statement, binds, deadline);
+            let running = checkout.reader().read(statement, binds, wait);
             seen::statement(key.kind, statement.action, running).await
         };
+        if checkout.is_empty() {
+            self.reopen(key, source, &mut checkout, Session::ReadOnly, wait.deadline).await?;
+        }
         let first = run(&mut checkout).await;
         if !checkout.may_run_again(&first) {
             return first;
         }
-        Box::pin(self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline)).await?;
+        self.reopen(key, source, &mut checkout, Session::ReadOnly, wait.deadline).await?;
         run(&mut checkout).await
     }
 
@@ -93,7 +146,7 @@ impl Pools {
     ) -> Result<Written, DatabaseError> {
         let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
         let run = async |checkout: &mut Checkout| {
-            let running = checkout.connection().write(statement, binds, deadline, before);
+            let running = checkout.writer().write(statement, binds, deadline, before);
             seen::statement(key.kind, statement.action, running).await
         };
         let first = run(&mut checkout).await;
@@ -181,12 +234,32 @@ impl Pools {
         deadline: Instant,
     ) -> Result<Checkout, DatabaseError> {
         let pool = self.pool(key);
-        let patience = deadline.min(Instant::now() + limits::POOL_WAIT);
-        let mut checkout = seen::checkout(key.kind, Pool::checkout(&pool, session, patience)).await?;
+        let mut checkout =
+            seen::checkout(key.kind, Pool::checkout(&pool, session, in_line(deadline))).await?;
         if checkout.is_empty() {
             Box::pin(self.reopen(key, source, &mut checkout, session, deadline)).await?;
         }
         Ok(checkout)
+    }
+
+    /// The same, where others may read from the connection too.
+    async fn share(
+        &self,
+        key: &PoolKey,
+        source: &CredentialSource,
+        pool: &Arc<Pool>,
+        want: Want,
+        deadline: Instant,
+    ) -> Result<Share, DatabaseError> {
+        match seen::checkout(key.kind, Pool::turn(pool, want, in_line(deadline))).await? {
+            Turn::Share(share) => Ok(share),
+            Turn::Alone(mut checkout) => {
+                if checkout.is_empty() {
+                    Box::pin(self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline)).await?;
+                }
+                Ok(checkout.share())
+            }
+        }
     }
 
     /// Puts a new connection into the place that the checkout holds. To be boxed, because it is rare and holds a whole
@@ -216,6 +289,35 @@ impl Pools {
         checkout.fill(opened?);
         Ok(())
     }
+}
+
+/// The first answer of two, of an answer and a failure the answer, and of two failures that of the first.
+async fn sooner(
+    first: Pin<&mut (impl Future<Output = Result<Rows, DatabaseError>> + Send)>,
+    second: Pin<Box<dyn Future<Output = Result<Rows, DatabaseError>> + Send + '_>>,
+    wait: &Wait,
+) -> Result<Rows, DatabaseError> {
+    let sooner = select(first, second).await;
+    if let Either::Left((Ok(_), _)) | Either::Right((Ok(_), _)) = &sooner {
+        wait.is_answered();
+    }
+    match sooner {
+        Either::Left((Err(error), other)) => other.await.or(Err(error)),
+        Either::Right((Err(_), other)) => other.await,
+        Either::Left((done, _)) | Either::Right((done, _)) => done,
+    }
+}
+
+/// Until when a call waits for its turn.
+fn in_line(deadline: Instant) -> Instant {
+    deadline.min(Instant::now() + limits::POOL_WAIT)
+}
+
+fn no_time() -> DatabaseError {
+    DatabaseError::new(
+        Fault::StatementTimeout,
+        "The connection was lost, and too little of the call's time was left to ask again.",
+    )
 }
 
 fn late() -> DatabaseError {

@@ -11,9 +11,10 @@ mod trace;
 mod values;
 mod wire;
 
-use super::driver::{BeforeCommit, Connection, Ending, ReadOnlyProof, ServerInfo, Trace, Written};
+use super::driver::{BeforeCommit, Connection, Ending, ReadOnlyProof, Reader, ServerInfo, Trace, Written};
+use super::flights::Flights;
 use super::socket::Budget;
-use super::{DatabaseError, Plan, Rows};
+use super::{DatabaseError, Plan, Rows, Wait};
 use async_trait::async_trait;
 use connect::Canceller;
 pub use connect::open;
@@ -21,7 +22,8 @@ use domain::arguments::Bound;
 use domain::catalog::Catalog;
 use events::skill::Statement;
 use execute::Prepared;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio_postgres::Client;
 use wire::Wire;
@@ -29,17 +31,38 @@ use wire::Wire;
 /// One logged-in connection.
 pub(super) struct Postgres {
     client: Client,
+    /// After the client, which must be gone before it.
     wire: Wire,
     budget: Budget,
-    prepared: Prepared,
+    prepared: Mutex<Prepared>,
     canceller: Arc<Canceller>,
+    flights: Arc<Flights>,
     server: ServerInfo,
     /// Whether the server says by what a transaction can be asked about later.
     traces: bool,
     /// A pooler stands in between, and sessions are not our own.
     pooled: bool,
     /// It is to be replaced.
-    outgrown: bool,
+    outgrown: AtomicBool,
+}
+
+impl Postgres {
+    fn may_be_used(&self) -> bool {
+        !self.outgrown.load(Ordering::Relaxed) && !self.flights.were_left() && !self.client.is_closed()
+    }
+
+    async fn close(self) {
+        // A backend whose query was cancelled still occupies the server until the cancel arrived.
+        self.canceller.finished().await;
+        let Self { client, wire, canceller, flights, .. } = self;
+        drop(client);
+        if flights.were_left() {
+            // Of several that nobody waits for the one was hit, and the server has gone on to the next.
+            wire.ended(&canceller).await;
+        } else {
+            wire.goodbye().await;
+        }
+    }
 }
 
 #[async_trait]
@@ -49,16 +72,11 @@ impl Connection for Postgres {
     }
 
     fn is_usable(&self) -> bool {
-        !self.outgrown && !self.canceller.was_fired() && self.wire.is_open()
+        self.may_be_used()
     }
 
-    async fn read(
-        &mut self,
-        statement: &Statement,
-        binds: &[Bound],
-        deadline: Instant,
-    ) -> Result<Rows, DatabaseError> {
-        execute::read(self, statement, binds, deadline).await
+    fn into_reader(self: Box<Self>) -> Arc<dyn Reader> {
+        Arc::new(*self)
     }
 
     async fn write(
@@ -105,10 +123,28 @@ impl Connection for Postgres {
     }
 
     async fn close(self: Box<Self>) {
-        // A backend whose query was cancelled still occupies the server until the cancel arrived.
-        self.canceller.finished().await;
-        let Self { client, wire, .. } = *self;
-        drop(client);
-        wire.goodbye().await;
+        Self::close(*self).await;
+    }
+}
+
+#[async_trait]
+impl Reader for Postgres {
+    fn is_usable(&self) -> bool {
+        self.may_be_used()
+    }
+
+    /// Through a pooler a read is a transaction of several statements, and another's could come in between.
+    fn shares(&self) -> bool {
+        !self.pooled
+    }
+
+    async fn read(&self, statement: &Statement, binds: &[Bound], wait: &Wait) -> Result<Rows, DatabaseError> {
+        execute::read(self, statement, binds, wait).await
+    }
+
+    async fn close(self: Arc<Self>) {
+        if let Some(postgres) = Arc::into_inner(self) {
+            Self::close(postgres).await;
+        }
     }
 }

@@ -26,8 +26,9 @@ impl Budget {
     }
 
     fn spend(&self, bytes: u64) {
-        let left = self.0.load(Ordering::Relaxed);
-        self.0.store(left.saturating_sub(bytes), Ordering::Relaxed);
+        let less = |left: u64| Some(left.saturating_sub(bytes));
+        // Never fails: there always is a value to set.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 

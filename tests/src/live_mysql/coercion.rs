@@ -132,13 +132,13 @@ async fn no_argument_matches_a_row_that_is_not_equal_to_it() {
         object.indexes.push(Index { name: "wished".into(), columns: vec!["v".into()], unique: false });
     }
     let catalog = catalog.finish();
-    let mut connection = reader(&admin).await;
+    let connection = reader(&admin).await;
     let mut asked = 0;
     for (at, (native, _, arguments)) in pairs.iter().enumerate() {
         let read = read_by(&catalog, &format!("t{at}"), "v");
         for (argument, equal) in arguments {
             let found = match bound(&read, &json!({ "key": argument })) {
-                Some(key) => connection.read(&read, &key, soon()).await.unwrap().rows.len(),
+                Some(key) => connection.read(&read, &key, &Wait::until(soon())).await.unwrap().rows.len(),
                 None => 0,
             };
             assert_eq!(found, *equal, "{native} = {argument}");

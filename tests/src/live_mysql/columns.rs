@@ -67,7 +67,7 @@ async fn a_catalog_holds_what_its_user_may_read_and_its_rights() {
     );
     login.user = "limited".into();
     login.password = Secret::new("limited 1".into());
-    let mut connection = reader(&login).await;
+    let mut connection = read_only(&login).await;
     let catalog = connection.introspect(&|_| {}).await.unwrap();
     let names: Vec<_> = catalog.objects.iter().map(|object| object.name.as_str()).collect();
     assert_eq!(names, ["open", "partly"]);

@@ -64,11 +64,11 @@ async fn a_statement_beyond_its_deadline_is_answered_in_time_and_gone_from_the_s
     );
     let number = shape(FieldType::Integer, "int(1)");
     for sleep in ["SELECT SLEEP(4.125)", "SELECT COUNT(*) + 4125 FROM many a, many b, many c"] {
-        let mut connection = reader(&admin).await;
+        let connection = reader(&admin).await;
         let slow = statement(Action::Read, sleep, &[], &[("n", &number)]);
         let start = Instant::now();
         let deadline = start + Duration::from_millis(300);
-        let error = connection.read(&slow, &[], deadline).await.unwrap_err();
+        let error = connection.read(&slow, &[], &Wait::until(deadline)).await.unwrap_err();
         assert_eq!(error.fault, Fault::StatementTimeout);
         assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
         assert!(!connection.is_usable());
@@ -79,11 +79,12 @@ async fn a_statement_beyond_its_deadline_is_answered_in_time_and_gone_from_the_s
 #[tokio::test]
 async fn a_read_that_nobody_waits_for_any_more_is_gone_from_the_server() {
     let admin = database("");
-    let mut connection = reader(&admin).await;
+    let connection = reader(&admin).await;
     let number = shape(FieldType::Integer, "int(1)");
     let slow = statement(Action::Read, "SELECT SLEEP(4.25)", &[], &[("n", &number)]);
     {
-        let read = connection.read(&slow, &[], soon());
+        let wait = Wait::until(soon());
+        let read = connection.read(&slow, &[], &wait);
         tokio::select! {
             _ = read => panic!("it sleeps longer"),
             () = until_running("SLEEP(4.25)") => {}

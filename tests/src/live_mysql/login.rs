@@ -20,7 +20,7 @@ async fn every_tls_mode_opens_a_session_and_says_who_answers() {
         (SslMode::VerifyCa, good.ca_pem.clone()),
         (SslMode::VerifyFull, good.ca_pem.clone()),
     ] {
-        let mut connection = reader(&Credentials { sslmode, ca_pem, ..good.clone() }).await;
+        let mut connection = read_only(&Credentials { sslmode, ca_pem, ..good.clone() }).await;
         let info = connection.server();
         assert_eq!(info.engine, "MariaDB");
         assert!(info.version.starts_with("10."), "{}", info.version);
@@ -54,7 +54,7 @@ async fn an_ed25519_account_logs_in_after_a_change_of_plugin() {
     );
     login.user = "edward".into();
     login.password = Secret::new("sEcret 1".into());
-    let mut connection = reader(&login).await;
+    let mut connection = read_only(&login).await;
     assert_eq!(connection.probe_read().await.unwrap().as_deref(), Some("appointments"));
     assert_eq!(connection.count_objects().await.unwrap(), 10);
     let proof = connection.prove_read_only().await.unwrap();
@@ -66,7 +66,7 @@ async fn an_ed25519_account_logs_in_after_a_change_of_plugin() {
 #[tokio::test]
 async fn a_read_only_session_is_proven_and_a_role_that_could_write_is_told() {
     let admin = database("CREATE TABLE t (id INT PRIMARY KEY)");
-    let proof = reader(&admin).await.prove_read_only().await.unwrap();
+    let proof = read_only(&admin).await.prove_read_only().await.unwrap();
     assert_eq!((proof.refused_with, proof.role_can_write), (Some(*b"25006"), true));
     let proof = writer(&admin).await.prove_read_only().await.unwrap();
     assert_eq!(proof.refused_with, None);

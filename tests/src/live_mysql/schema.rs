@@ -11,19 +11,19 @@ fn quoted(name: &str) -> String {
 async fn every_indexed_column_finds_the_row_it_was_taken_from() {
     let clinic = clinic();
     let catalog = catalog(&clinic).await;
-    let mut connection = reader(&clinic).await;
+    let (mut planner, connection) = (read_only(&clinic).await, reader(&clinic).await);
     let mut asked = 0;
     for object in &catalog.objects {
         for field in object.fields.iter().filter(|field| field.indexed != Indexed::None) {
             let (column, table) = (quoted(&field.name), quoted(&object.table));
             let sample = format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT 1");
             let sample = statement(Action::Read, &sample, &[], &[(&field.name, &field.shape)]);
-            let sample = connection.read(&sample, &[], soon()).await.unwrap().rows;
+            let sample = connection.read(&sample, &[], &Wait::until(soon())).await.unwrap().rows;
             let value = sample[0][0].clone();
             let read = read_by(&catalog, &object.name, &field.name);
-            connection.explain(&read).await.unwrap();
+            planner.explain(&read).await.unwrap();
             let argument = bound(&read, &json!({ "key": value })).unwrap();
-            let found = connection.read(&read, &argument, soon()).await.unwrap();
+            let found = connection.read(&read, &argument, &Wait::until(soon())).await.unwrap();
             let at = object.fields.iter().position(|other| other.name == field.name).unwrap();
             assert!(!found.rows.is_empty(), "{}.{}", object.name, field.name);
             assert!(found.rows.iter().all(|row| row[at] == value), "{}.{}", object.name, field.name);
@@ -37,7 +37,7 @@ async fn every_indexed_column_finds_the_row_it_was_taken_from() {
 async fn a_plan_names_the_index_and_estimates_rows() {
     let clinic = clinic();
     let catalog = catalog(&clinic).await;
-    let mut connection = reader(&clinic).await;
+    let mut connection = read_only(&clinic).await;
     let plan = connection.explain(&read_by(&catalog, "patients", "last_name")).await.unwrap();
     assert_eq!(plan.uses_index.as_deref(), Some("patients_last_name"));
     let plan = connection.explain(&read_by(&catalog, "patients", "id")).await.unwrap();
@@ -55,15 +55,15 @@ async fn rows_beyond_the_limit_are_cut_and_said_to_be() {
          INSERT INTO t (team) VALUES (1), (1), (1), (1), (1), (1), (2)",
     );
     let catalog = catalog(&admin).await;
-    let mut connection = reader(&admin).await;
+    let connection = reader(&admin).await;
     let by_team = read_by(&catalog, "t", "team");
-    let found = connection.read(&by_team, &[Bound::Integer(1)], soon()).await.unwrap();
+    let found = connection.read(&by_team, &[Bound::Integer(1)], &Wait::until(soon())).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (5, true));
-    let found = connection.read(&by_team, &[Bound::Integer(2)], soon()).await.unwrap();
+    let found = connection.read(&by_team, &[Bound::Integer(2)], &Wait::until(soon())).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (1, false));
     let text = shape(FieldType::String, "longtext");
     let big = statement(Action::Read, "SELECT REPEAT('x', 100000)", &[], &[("big", &text)]);
-    let found = connection.read(&big, &[], soon()).await.unwrap();
+    let found = connection.read(&big, &[], &Wait::until(soon())).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (0, true));
     assert!(connection.is_usable());
 }
@@ -106,7 +106,7 @@ async fn a_compiled_insert_and_update_change_their_one_row() {
 
     let by_code = read_by(&catalog, "bookings", "code");
     let key = bound(&by_code, &json!({ "key": "AB12CD" })).unwrap();
-    let rows = reader(&admin).await.read(&by_code, &key, soon()).await.unwrap().rows;
+    let rows = reader(&admin).await.read(&by_code, &key, &Wait::until(soon())).await.unwrap().rows;
     assert_eq!(
         rows,
         [vec![

@@ -81,10 +81,14 @@ async fn a_row_that_does_not_fit_changes_nothing_and_leaves_the_connection_usabl
 #[tokio::test]
 async fn a_read_only_session_refuses_writes_in_the_driver_and_in_the_engine() {
     let (admin, insert, _) = accounts();
-    let mut reader = reader(&admin).await;
-    let error = reader.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap_err();
+    let mut connection = read_only(&admin).await;
+    let error = connection.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::ReadOnlyRefused);
-    let error = reader.read(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap_err();
+    let error = connection
+        .into_reader()
+        .read(&insert, &row(1, "a", Bound::Null), &Wait::until(soon()))
+        .await
+        .unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::ReadOnlyRefused, Some(*b"25006")));
     assert_eq!(names(&admin), "");
 }

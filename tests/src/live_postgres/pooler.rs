@@ -72,10 +72,10 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
     let clients = (0..CLIENTS).map(|client| {
         let (credentials, read) = (credentials.clone(), read.clone());
         tokio::spawn(async move {
-            let mut connection = open(&credentials, Session::ReadOnly).await;
+            let connection = reader(&credentials).await;
             for id in 0..20 {
                 let id = Bound::Integer(1 + (client * 13 + id) as i128 % 100);
-                let rows = connection.read(&read, &[id], soon()).await.unwrap();
+                let rows = connection.read(&read, &[id], &Wait::until(soon())).await.unwrap();
                 assert_eq!(rows.rows, [mood()]);
             }
         })
@@ -85,11 +85,14 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
     }
     assert!((1..=SHARED).contains(&shared(&credentials.database)));
     // Another client of the pooler, which trusts its session to be new.
-    let mut stranger = open(&credentials, Session::ReadOnly).await;
+    let stranger = reader(&credentials).await;
     let left = "SELECT pg_catalog.count(*)::text, (SELECT setting || source FROM pg_catalog.pg_settings \
                 WHERE name = 'default_transaction_read_only') FROM pg_catalog.pg_prepared_statements";
     for _ in 0..2 * SHARED {
-        let rows = stranger.read(&statement(Action::Read, "t", left, 0, 2, 5), &[], soon()).await.unwrap();
+        let rows = stranger
+            .read(&statement(Action::Read, "t", left, 0, 2, 5), &[], &Wait::until(soon()))
+            .await
+            .unwrap();
         assert_eq!(rows.rows, [[json!("0"), json!("offdefault")]]);
     }
 }
@@ -97,14 +100,15 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_cannot_write_and_runs_under_the_settings() {
     let credentials = pooled(BOOKINGS);
-    let mut connection = open(&credentials, Session::ReadOnly).await;
+    let connection = reader(&credentials).await;
     for writes in [
         "UPDATE public.bookings SET note = 'x' WHERE id = 1 RETURNING note",
         "INSERT INTO public.bookings VALUES (9, 'x', 1) RETURNING note",
         "SELECT pg_catalog.setval('numbers', 7)::text",
     ] {
         admin_sql(&credentials.database, "CREATE SEQUENCE IF NOT EXISTS numbers");
-        let refused = connection.read(&read_statement(writes, 0, 5), &[], soon()).await.unwrap_err();
+        let refused =
+            connection.read(&read_statement(writes, 0, 5), &[], &Wait::until(soon())).await.unwrap_err();
         assert_eq!(refused.fault, Fault::ReadOnlyRefused, "{writes}");
     }
     assert_eq!(
@@ -113,7 +117,7 @@ async fn a_read_cannot_write_and_runs_under_the_settings() {
     );
     let settings = "SELECT pg_catalog.concat_ws(' ', current_setting('statement_timeout'), \
          current_setting('lock_timeout'), current_setting('TimeZone'), current_setting('transaction_isolation'))";
-    let rows = connection.read(&read_statement(settings, 0, 5), &[], soon()).await.unwrap();
+    let rows = connection.read(&read_statement(settings, 0, 5), &[], &Wait::until(soon())).await.unwrap();
     assert_eq!(rows.rows, [[json!("5s 1s UTC read committed")]]);
     assert!(connection.is_usable());
 }
@@ -161,10 +165,11 @@ impl BeforeCommit for Asked {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_late_read_is_cancelled_on_the_server() {
     let credentials = pooled(BOOKINGS);
-    let mut connection = open(&credentials, Session::ReadOnly).await;
+    let connection = reader(&credentials).await;
     let slow = read_statement("SELECT pg_catalog.pg_sleep(30)::text", 0, 5);
     let started = Instant::now();
-    let late = connection.read(&slow, &[], started + Duration::from_millis(300)).await.unwrap_err();
+    let late =
+        connection.read(&slow, &[], &Wait::until(started + Duration::from_millis(300))).await.unwrap_err();
     assert_eq!(late.fault, Fault::StatementTimeout);
     assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
     assert!(!connection.is_usable());
@@ -174,9 +179,9 @@ async fn a_late_read_is_cancelled_on_the_server() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // Nobody else notices.
-    let mut other = open(&credentials, Session::ReadOnly).await;
+    let other = reader(&credentials).await;
     let one = read_statement("SELECT note FROM public.bookings WHERE id = 1", 0, 5);
-    assert_eq!(other.read(&one, &[], soon()).await.unwrap().rows, [[json!("a")]]);
+    assert_eq!(other.read(&one, &[], &Wait::until(soon())).await.unwrap().rows, [[json!("a")]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

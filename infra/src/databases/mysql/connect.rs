@@ -17,6 +17,7 @@ use crate::databases::tls;
 use domain::limits;
 use mysql_common::constants::CapabilityFlags;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 /// Our own timer is the limit; the server's is the backstop for when we are gone. It counts whole seconds.
@@ -38,6 +39,7 @@ pub(super) async fn open(
         credentials: credentials.clone(),
         connection: identity.connection,
         machine: identity.machine,
+        killed: AtomicBool::new(false),
     });
     let server = ServerInfo { engine: engine.name().to_owned(), version: identity.version, pooled: false };
     Ok(Mysql::new(link, origin, engine, server, session))

@@ -1,5 +1,4 @@
-//! Frozen statements: reads in one round trip, writes between an implicit BEGIN and our COMMIT, and the end of
-//! statements that run too long.
+//! Frozen writes, between an implicit BEGIN and our COMMIT, and the end of statements that run too long.
 
 use super::Mysql;
 use super::arguments;
@@ -13,6 +12,7 @@ use super::trace;
 use crate::databases::afterwards;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{BeforeCommit, Credentials, Plan};
+use crate::databases::flights::Flight;
 use crate::databases::{DatabaseError, Rows, Session, Written};
 use crate::telemetry::Span;
 use bytes::Bytes;
@@ -21,6 +21,7 @@ use domain::limits;
 use events::skill::Statement;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Prepared statements kept on one connection. Servers allow 16,382 in all.
@@ -38,15 +39,15 @@ pub(super) struct PreparedStatements {
 }
 
 impl PreparedStatements {
-    fn get(&mut self, hash: &str) -> Option<Prepared> {
+    pub fn get(&mut self, hash: &str) -> Option<Prepared> {
         self.uses += 1;
         let (prepared, last_use) = self.by_hash.get_mut(hash)?;
         *last_use = self.uses;
         Some(*prepared)
     }
 
-    /// The handle that had to go, the one whose last use is longest ago.
-    fn insert(&mut self, hash: &str, prepared: Prepared) -> Option<Prepared> {
+    /// The handles that have to go: the one whose last use is longest ago, and an earlier one of the same statement.
+    pub fn insert(&mut self, hash: &str, prepared: Prepared) -> [Option<Prepared>; 2] {
         let mut evicted = None;
         if self.by_hash.len() >= PREPARED_MAX {
             let oldest = self.by_hash.iter().min_by_key(|(_, (_, last_use))| *last_use);
@@ -55,12 +56,15 @@ impl PreparedStatements {
             }
         }
         self.uses += 1;
-        self.by_hash.insert(hash.to_owned(), (prepared, self.uses));
-        evicted
+        let earlier = self.by_hash.insert(hash.to_owned(), (prepared, self.uses));
+        [evicted, earlier.map(|(prepared, _)| prepared)]
     }
 
-    fn remove(&mut self, hash: &str) {
-        self.by_hash.remove(hash);
+    /// Not if another one has been kept since.
+    pub fn remove(&mut self, hash: &str, prepared: Prepared) {
+        if self.by_hash.get(hash).is_some_and(|(kept, _)| *kept == prepared) {
+            self.by_hash.remove(hash);
+        }
     }
 }
 
@@ -71,30 +75,17 @@ pub(super) struct Origin {
     /// The server's number of the connection.
     pub connection: u64,
     pub machine: String,
+    pub killed: AtomicBool,
 }
 
-/// A statement under way. Dropped before its answer came, by our timer or because nobody waits any more, it kills the
-/// server's side: MySQL does not notice that a client has gone until it has rows to send.
-pub(super) struct Flight {
-    origin: Option<Arc<Origin>>,
-}
-
-impl Flight {
-    pub fn new(origin: &Arc<Origin>) -> Self {
-        Self { origin: Some(origin.clone()) }
-    }
-
-    /// The server is done with it, or must be left alone.
-    pub fn land(mut self) {
-        self.origin = None;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        let Some(origin) = self.origin.take() else { return };
+impl Origin {
+    /// Ends the connection from another one, when its caller has gone on. Once is enough: all that it runs goes with it.
+    pub fn kill_later(self: Arc<Self>) {
+        if self.killed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         afterwards::spawn(async move {
-            if let Err(failure) = kill(&origin).await {
+            if let Err(failure) = kill(&self).await {
                 tracing::warn!(?failure, "a statement that ran too long could not be killed");
             }
         });
@@ -119,23 +110,6 @@ async fn kill(origin: &Origin) -> WireResult<()> {
 }
 
 impl Mysql {
-    pub(super) async fn read_rows(
-        &mut self,
-        statement: &Statement,
-        binds: &[Bound],
-        deadline: Instant,
-    ) -> Result<Rows, DatabaseError> {
-        let parameters = arguments::encode_all(statement, binds)?;
-        let flight = self.depart(deadline)?;
-        let mut rows = RowSink::new(statement);
-        match self.run_frozen(statement, &parameters, &mut rows).await {
-            // More bytes than the budget: what is left of an answer that was cut anyway is not waited for.
-            Err(Failure::Violation(_)) if rows.is_cut() => flight.land(),
-            outcome => drop(self.conclude(flight, outcome).await?),
-        }
-        rows.finish()
-    }
-
     pub(super) async fn write_row(
         &mut self,
         statement: &Statement,
@@ -282,7 +256,7 @@ impl Mysql {
         match self.link.execute(prepared, parameters, visit).await {
             // The server dropped its side: nothing ran, and preparing anew mends it.
             Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
-                self.prepared.remove(hash);
+                self.prepared.remove(hash, prepared);
                 self.link.close_statement(prepared);
                 let prepared = Box::pin(self.keep(hash, text, parameters.len())).await?;
                 Box::pin(self.link.execute(prepared, parameters, visit)).await
@@ -300,14 +274,14 @@ impl Mysql {
             self.link.close_statement(prepared);
             return Err(Failure::Violation("another number of placeholders than the statement has"));
         }
-        if let Some(evicted) = self.prepared.insert(hash, prepared) {
+        for evicted in self.prepared.insert(hash, prepared).into_iter().flatten() {
             self.link.close_statement(evicted);
         }
         Ok(prepared)
     }
 
     /// From here until [`Self::arrive`] the connection is nobody else's, whatever happens to our future.
-    pub(super) fn depart(&mut self, deadline: Instant) -> Result<Flight, DatabaseError> {
+    pub(super) fn depart(&mut self, deadline: Instant) -> Result<Flight<'static>, DatabaseError> {
         if !self.usable {
             return Err(errors::running(Failure::Lost));
         }
@@ -316,14 +290,14 @@ impl Mysql {
         }
         self.usable = false;
         self.link.limit(deadline, limits::SOCKET_BUDGET_BYTES);
-        Ok(Flight::new(&self.origin))
+        Ok(self.flights.depart())
     }
 
     /// The end of what [`Self::depart`] began. A writing session has a transaction open after anything it ran: its
     /// locks and its view of the data are given up here.
     pub(super) async fn conclude<T>(
         &mut self,
-        flight: Flight,
+        flight: Flight<'_>,
         outcome: WireResult<T>,
     ) -> Result<T, DatabaseError> {
         let clean = match &outcome {

@@ -43,6 +43,11 @@ impl Link {
 
     pub async fn prepare(&mut self, text: &str) -> Result<Prepared> {
         self.send(&packets::prepare(text)).await?;
+        self.read_prepared().await
+    }
+
+    pub async fn read_prepared(&mut self) -> Result<Prepared> {
+        self.wire.next_answer();
         let reply = PrepareReply::parse(self.wire.read().await?)?;
         for definitions in [reply.parameters, reply.columns] {
             for _ in 0..definitions {
@@ -63,11 +68,20 @@ impl Link {
         visit: &mut (dyn FnMut(&[ColumnDefinition], Bytes) -> Result<()> + Send),
     ) -> Result<Executed> {
         self.send(&packets::execute(prepared.statement, parameters)).await?;
+        self.read_executed(&mut Vec::new(), visit).await
+    }
+
+    /// Leaves the columns in `definitions`, which is empty before.
+    pub async fn read_executed(
+        &mut self,
+        definitions: &mut Vec<ColumnDefinition>,
+        visit: &mut (dyn FnMut(&[ColumnDefinition], Bytes) -> Result<()> + Send),
+    ) -> Result<Executed> {
+        self.wire.next_answer();
         let columns = match ExecuteReply::parse(self.wire.read().await?)? {
             ExecuteReply::Done(done) => return Ok(Executed::Done(done)),
             ExecuteReply::Columns(columns) => columns,
         };
-        let mut definitions = Vec::new();
         for _ in 0..columns {
             definitions.push(ColumnDefinition::parse(self.wire.read().await?)?);
         }
@@ -77,7 +91,7 @@ impl Link {
             if packets::end(&payload)?.is_some() {
                 return Ok(Executed::Rows);
             }
-            visit(&definitions, payload)?;
+            visit(definitions, payload)?;
         }
     }
 
@@ -153,8 +167,13 @@ impl Link {
     }
 
     async fn send(&mut self, payload: &[u8]) -> Result<()> {
+        self.send_all([payload].into_iter()).await
+    }
+
+    /// Commands whose answers are read one after the other, in this order.
+    pub async fn send_all(&mut self, payloads: impl Iterator<Item = &[u8]> + Send) -> Result<()> {
         let closing = std::mem::take(&mut self.closing);
-        self.wire.command(&closing, payload).await
+        self.wire.commands(&closing, payloads).await
     }
 
     async fn expect_end(&mut self) -> Result<()> {

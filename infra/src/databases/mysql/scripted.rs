@@ -10,8 +10,9 @@ use super::execute::Origin;
 use super::link::Link;
 use super::wire::Wire;
 use super::{Mysql, ServerInfo};
+use crate::databases::Wait;
 use crate::databases::dial::Dialer;
-use crate::databases::driver::{Credentials, Session};
+use crate::databases::driver::{Connection, Credentials, Reader, Session};
 use crate::databases::guard::Guard;
 use crate::databases::socket::{Budget, Metered};
 use crate::secret::Secret;
@@ -20,6 +21,7 @@ use events::IntegrationKind;
 use events::integration::SslMode;
 use events::skill::{Action, Bind, Column, FieldType, Parameter, Shape, Source, Statement};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
@@ -119,12 +121,13 @@ fn definition(name: &str, kind: u8) -> Vec<u8> {
 
 /// The packets of a result: text columns, then rows as they are given.
 fn result(columns: u8, rows: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let mut packets = vec![vec![columns]];
-    packets.extend((0..columns).map(|_| definition("x", 0xFD)));
-    packets.push(EOF.to_vec());
-    packets.extend(rows.iter().cloned());
-    packets.push(EOF.to_vec());
-    packets
+    result_of(&vec![definition("x", 0xFD); columns.into()], rows)
+}
+
+fn result_of(definitions: &[Vec<u8>], rows: &[Vec<u8>]) -> Vec<Vec<u8>> {
+    let head = [vec![definitions.len() as u8]];
+    let end = [EOF.to_vec()];
+    [&head, definitions, &end, rows, &end].concat()
 }
 
 /// A row of short texts.
@@ -197,9 +200,16 @@ fn connected(engine: Engine, session: Session) -> (Mysql, Peer) {
         credentials: credentials(),
         connection: 9,
         machine: "here 1".into(),
+        killed: AtomicBool::new(false),
     });
     let server = ServerInfo { engine: engine.name().into(), version: "8.0.36".into(), pooled: false };
     (Mysql::new(link, origin, engine, server, session), peer)
+}
+
+/// The same, for reads.
+fn reading(engine: Engine) -> (Arc<dyn Reader>, Peer) {
+    let (connection, peer) = connected(engine, Session::ReadOnly);
+    (Box::new(connection).into_reader(), peer)
 }
 
 fn text_shape() -> Shape {

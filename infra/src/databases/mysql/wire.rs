@@ -90,18 +90,28 @@ impl Wire {
         self.deadline = self.deadline.max(deadline);
     }
 
-    /// Commands that have no answer, then one that has: its packets are numbered from 0.
-    pub async fn command(&mut self, unanswered: &[Vec<u8>], payload: &[u8]) -> Result<()> {
+    /// Commands that have no answer, then some that have: each is numbered 0.
+    pub async fn commands(
+        &mut self,
+        unanswered: &[Vec<u8>],
+        payloads: impl Iterator<Item = &[u8]>,
+    ) -> Result<()> {
         if !self.incoming.is_empty() {
             return Err(Failure::Violation("the server sent more than was asked for"));
         }
-        let mut packets = Vec::with_capacity(payload.len() + 4);
-        for command in unanswered {
-            push_packet(&mut packets, 0, command)?;
+        let mut packets = Vec::new();
+        for payload in unanswered.iter().map(Vec::as_slice) {
+            push_packet(&mut packets, 0, payload)?;
         }
-        push_packet(&mut packets, 0, payload)?;
-        self.sequence = 1;
+        for payload in payloads {
+            push_packet(&mut packets, 0, payload)?;
+        }
         self.send(&packets).await
+    }
+
+    /// What is read from here on answers the next command.
+    pub fn next_answer(&mut self) {
+        self.sequence = 1;
     }
 
     /// The next packet of an exchange.

@@ -1,119 +1,198 @@
-//! One pool: places for connections, and the warm ones that wait.
+//! One pool: places for connections, the warm ones that wait, those that reads share, and the line before it.
 
 use super::breaker::Breaker;
+use super::checkout::Checkout;
+use super::lanes::{Lanes, Share};
 use super::seen::Usage;
-use crate::databases::driver::{Connection, Session};
+use crate::databases::driver::{Connection, Reader, Session};
 use crate::databases::error::Fault;
 use crate::databases::{DatabaseError, afterwards};
 use domain::limits;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 /// When a caller may try again that found all connections busy.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// How many holds the average of how long a place is held looks back on, about.
+/// How many turns the average of how long one takes looks back on, about.
 const HELD_WEIGHT: u64 = 8;
 
-/// Every connection in use holds a permit, first come first served; idle ones hold none, so a pool is full when
-/// permits taken and idle connections make up its size.
+/// Every connection that is open holds a place or is idle; those in use, being opened or being closed hold one.
+#[derive(Default)]
 pub(super) struct Pool {
-    permits: Arc<Semaphore>,
-    idle: Mutex<Vec<Idle>>,
-    closed: AtomicBool,
-    /// A task looks after idle connections.
-    watched: AtomicBool,
+    state: Mutex<State>,
     breaker: Breaker,
-    /// How many wait for a place.
-    line: AtomicUsize,
-    /// Microseconds that a place is held, about: the moving average of the last ones.
+    /// Microseconds that a turn takes, about: the moving average of the last ones.
     held: AtomicU64,
 }
 
-/// The most recently used is last, and taken first: the others grow old and are closed.
+#[derive(Default)]
+pub(super) struct State {
+    /// No connection waits here any more, and none comes back.
+    closed: bool,
+    /// A task looks after idle connections.
+    watched: bool,
+    taken: usize,
+    /// The most recently used is last, and taken first: the others grow old and are closed.
+    idle: Vec<Idle>,
+    pub(super) lanes: Lanes,
+    /// First come first served: who comes while others wait stands behind them.
+    line: VecDeque<Waiting>,
+}
+
 struct Idle {
-    connection: Box<dyn Connection>,
-    session: Session,
+    connection: Warm,
     since: Instant,
 }
 
-impl Default for Pool {
-    fn default() -> Self {
-        Self {
-            permits: Arc::new(Semaphore::new(limits::POOL_SIZE)),
-            idle: Mutex::default(),
-            closed: AtomicBool::new(false),
-            watched: AtomicBool::new(false),
-            breaker: Breaker::default(),
-            line: AtomicUsize::new(0),
-            held: AtomicU64::new(0),
+struct Waiting {
+    want: Want,
+    turn: oneshot::Sender<Turn>,
+}
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    /// To read, on a connection that others read from too.
+    Share,
+    /// A connection for himself.
+    Alone(Session),
+}
+
+/// What he gets.
+pub(super) enum Turn {
+    Share(Share),
+    Alone(Checkout),
+}
+
+/// A connection that is logged in, of the one session or the other.
+pub(super) enum Warm {
+    Reads(Arc<dyn Reader>),
+    Writes(Box<dyn Connection>),
+}
+
+impl Warm {
+    fn session(&self) -> Session {
+        match self {
+            Warm::Reads(_) => Session::ReadOnly,
+            Warm::Writes(_) => Session::ReadWrite,
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        match self {
+            Warm::Reads(reader) => reader.is_usable(),
+            Warm::Writes(connection) => connection.is_usable(),
+        }
+    }
+
+    pub(super) async fn close(self) {
+        match self {
+            Warm::Reads(reader) => reader.close().await,
+            Warm::Writes(connection) => connection.close().await,
         }
     }
 }
 
 impl Pool {
-    /// A place in the pool, with a warm connection in it where there is one.
+    /// A part in a connection that others read from, or a place with a warm connection in it where there is one.
+    pub(super) async fn turn(pool: &Arc<Self>, want: Want, patience: Instant) -> Result<Turn, DatabaseError> {
+        let (waiting, turn) = {
+            let mut state = pool.state();
+            let now = Instant::now();
+            if state.line.is_empty()
+                && let Some(turn) = state.grant(pool, want, now)
+            {
+                return Ok(turn);
+            }
+            if !pool.is_served_in_time(&state, now, patience) {
+                return Err(busy());
+            }
+            let (sender, turn) = oneshot::channel();
+            state.line.push_back(Waiting { want, turn: sender });
+            (InLine { pool, served: false }, turn)
+        };
+        let mut waiting = waiting;
+        match timeout_at(patience.into(), turn).await {
+            Ok(Ok(turn)) => {
+                waiting.served = true;
+                Ok(turn)
+            }
+            Ok(Err(_)) | Err(_) => Err(busy()),
+        }
+    }
+
+    /// A place for a connection that nobody shares.
     pub(super) async fn checkout(
         pool: &Arc<Self>,
         session: Session,
         patience: Instant,
     ) -> Result<Checkout, DatabaseError> {
-        let permit = match pool.permits.clone().try_acquire_owned() {
-            Ok(permit) => permit,
-            Err(_busy) => {
-                let _place = Place::in_line(pool, patience).ok_or_else(busy)?;
-                match timeout_at(patience.into(), pool.permits.clone().acquire_owned()).await {
-                    Ok(Ok(permit)) => permit,
-                    Ok(Err(_)) | Err(_) => return Err(busy()),
-                }
-            }
-        };
-        let connection = pool.take(session);
-        Ok(Checkout {
-            pool: pool.clone(),
-            session,
-            warm: connection.is_some(),
-            connection,
-            permit: Some(permit),
-            since: Instant::now(),
-        })
+        match Self::turn(pool, Want::Alone(session), patience).await? {
+            Turn::Alone(checkout) => Ok(checkout),
+            Turn::Share(_) => unreachable!("a share for who did not ask for one"),
+        }
     }
 
-    /// A connection that broke while it waited is dropped here: nothing runs on it.
-    fn take(&self, session: Session) -> Option<Box<dyn Connection>> {
-        let mut idle = self.idle();
-        while let Some(at) = idle.iter().rposition(|idle| idle.session == session) {
-            let found = idle.remove(at);
-            if found.connection.is_usable() {
-                return Some(found.connection);
-            }
+    /// A place for a read that has one already, if nobody else needs it: one with a warm connection in it, or any.
+    pub(super) fn second_place(pool: &Arc<Self>, any: bool) -> Option<Checkout> {
+        let mut state = pool.state();
+        let is_free = state.line.is_empty() && state.taken < limits::POOL_SIZE;
+        let is_warm = || state.idle.iter().any(|idle| idle.connection.session() == Session::ReadOnly);
+        if !is_free || !(any || is_warm()) || !state.lanes.may_ask_twice() {
+            return None;
         }
-        None
+        match state.grant(pool, Want::Alone(Session::ReadOnly), Instant::now())? {
+            Turn::Alone(checkout) => Some(checkout),
+            Turn::Share(_) => unreachable!("a share for who did not ask for one"),
+        }
+    }
+
+    /// False where waiting is of no use: whoever joined could not be served in time, by what the last ones took.
+    fn is_served_in_time(&self, state: &State, now: Instant, patience: Instant) -> bool {
+        let before = state.line.len();
+        let at_once = (state.taken - state.lanes.len() + state.lanes.reads()).max(limits::POOL_SIZE);
+        let turns = (before / at_once) as u64;
+        let wait = Duration::from_micros(self.held.load(Ordering::Relaxed).saturating_mul(turns));
+        before < limits::POOL_LINE && now + wait <= patience
+    }
+
+    pub(super) fn breaker(&self) -> &Breaker {
+        &self.breaker
+    }
+
+    /// The connection that waited longest, if there is one too many.
+    pub(super) fn surplus(&self) -> Option<Warm> {
+        let mut state = self.state();
+        let too_many = state.taken + state.idle.len() > limits::POOL_SIZE && !state.idle.is_empty();
+        too_many.then(|| state.idle.remove(0).connection)
     }
 
     pub(super) fn usage(&self) -> Usage {
-        let used = limits::POOL_SIZE - self.permits.available_permits();
-        let waiting = self.line.load(Ordering::Relaxed);
+        let state = self.state();
         Usage {
             pools: 1,
-            used,
-            idle: self.idle().len(),
-            waiting,
+            used: state.taken,
+            idle: state.idle.len(),
+            waiting: state.line.len(),
             open_breakers: self.breaker.is_open().into(),
         }
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// No connection waits here any more, and none comes back.
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
-        let idle = std::mem::take(&mut *self.idle());
+        let idle = {
+            let mut state = self.state();
+            state.closed = true;
+            std::mem::take(&mut state.idle)
+        };
         close_all(idle);
     }
 
@@ -125,21 +204,122 @@ impl Pool {
         self.held.store(after, Ordering::Relaxed);
     }
 
-    fn put_back(self: &Arc<Self>, connection: Box<dyn Connection>, session: Session) {
-        let mut idle = self.idle();
-        // Read under the lock, so that `close` sees this connection or this sees the flag.
-        if self.closed.load(Ordering::Acquire) {
-            drop(idle);
-            close_all(vec![Idle { connection, session, since: Instant::now() }]);
+    /// The end of a read. The connection, if nobody else reads from it.
+    pub(super) fn leave(
+        self: &Arc<Self>,
+        lane: u64,
+        number: u64,
+        since: Instant,
+        now: Instant,
+    ) -> Option<Arc<dyn Reader>> {
+        let mut state = self.state();
+        let last = state.lanes.leave(lane, number, since, now);
+        let somebody_joins = last.is_none() && state.somebody_waits();
+        drop(state);
+        if somebody_joins {
+            self.serve();
+        }
+        last
+    }
+
+    /// Serves who waits, as far as there is room.
+    pub(super) fn serve(self: &Arc<Self>) {
+        // Given back when the lock is free again, for that takes it.
+        let mut unwanted = Vec::new();
+        let mut state = self.state();
+        while let Some(first) = state.line.front() {
+            let want = first.want;
+            let turn = if first.turn.is_closed() { None } else { state.grant(self, want, Instant::now()) };
+            match (state.line.pop_front(), turn) {
+                (Some(first), Some(turn)) => unwanted.extend(first.turn.send(turn).err()),
+                (Some(first), None) if !first.turn.is_closed() => {
+                    state.line.push_front(first);
+                    break;
+                }
+                _ => {}
+            }
+        }
+        drop(state);
+    }
+
+    /// A connection's place becomes free. A healthy connection waits for the next call; a broken one is closed first.
+    pub(super) fn give_back(self: &Arc<Self>, connection: Option<Warm>) {
+        let Some(connection) = connection else { return self.vacate() };
+        if !connection.is_usable() {
+            // Without a runtime the socket is closed by dropping it.
+            let place = Place(self.clone());
+            afterwards::spawn(async move {
+                connection.close().await;
+                drop(place);
+            });
             return;
         }
-        idle.push(Idle { connection, session, since: Instant::now() });
-        drop(idle);
-        if !self.watched.swap(true, Ordering::AcqRel)
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
+        let mut state = self.state();
+        let idle = Idle { connection, since: Instant::now() };
+        if state.closed {
+            drop(state);
+            close_all(vec![idle]);
+            return self.vacate();
+        }
+        state.idle.push(idle);
+        state.taken -= 1;
+        let watched = std::mem::replace(&mut state.watched, true);
+        let somebody_waits = state.somebody_waits();
+        drop(state);
+        if !watched && let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(watch(Arc::downgrade(self)));
         }
+        if somebody_waits {
+            self.serve();
+        }
+    }
+
+    fn vacate(self: &Arc<Self>) {
+        self.state().taken -= 1;
+        self.serve();
+    }
+}
+
+impl State {
+    pub(super) fn somebody_waits(&self) -> bool {
+        !self.line.is_empty()
+    }
+
+    fn grant(&mut self, pool: &Arc<Pool>, want: Want, now: Instant) -> Option<Turn> {
+        if want == Want::Share
+            && let Some(share) = self.lanes.join(pool, now)
+        {
+            return Some(Turn::Share(share));
+        }
+        if self.taken >= limits::POOL_SIZE {
+            return None;
+        }
+        self.taken += 1;
+        let session = match want {
+            Want::Share => Session::ReadOnly,
+            Want::Alone(session) => session,
+        };
+        let connection = self.take(session);
+        Some(Turn::Alone(Checkout {
+            pool: pool.clone(),
+            warm: connection.is_some(),
+            connection,
+            session,
+            closed: want != Want::Share,
+            since: now,
+            holds_place: true,
+        }))
+    }
+
+    /// A connection that broke while it waited is dropped here: nothing runs on it.
+    fn take(&mut self, session: Session) -> Option<Warm> {
+        while let Some(at) = self.idle.iter().rposition(|idle| idle.connection.session() == session) {
+            let found = self.idle.remove(at);
+            if found.connection.is_usable() {
+                return Some(found.connection);
+            }
+        }
+        None
     }
 }
 
@@ -148,16 +328,16 @@ async fn watch(pool: Weak<Pool>) {
     loop {
         tokio::time::sleep(limits::POOL_IDLE / 2).await;
         let Some(pool) = pool.upgrade() else { return };
-        let mut idle = pool.idle();
+        let mut state = pool.state();
         let (old, young): (Vec<_>, Vec<_>) =
-            idle.drain(..).partition(|idle| idle.since.elapsed() >= limits::POOL_IDLE);
-        *idle = young;
-        let done = idle.is_empty();
+            state.idle.drain(..).partition(|idle| idle.since.elapsed() >= limits::POOL_IDLE);
+        state.idle = young;
+        let done = state.idle.is_empty();
         if done {
             // Under the lock: who puts one back after this starts another watch.
-            pool.watched.store(false, Ordering::Release);
+            state.watched = false;
         }
-        drop(idle);
+        drop(state);
         close_all(old);
         if done {
             return;
@@ -172,23 +352,28 @@ fn close_all(idle: Vec<Idle>) {
     }
 }
 
-/// A call in the line before the pool. The line is first come first served.
-struct Place<'a>(&'a Pool);
+/// Becomes free when it is dropped.
+struct Place(Arc<Pool>);
 
-impl<'a> Place<'a> {
-    /// None where waiting is of no use: whoever joined could not be served in time, by what the last ones took.
-    fn in_line(pool: &'a Pool, patience: Instant) -> Option<Self> {
-        let place = Self(pool);
-        let before = pool.line.fetch_add(1, Ordering::Relaxed) as u64;
-        let turns = before / limits::POOL_SIZE as u64;
-        let wait = Duration::from_micros(pool.held.load(Ordering::Relaxed).saturating_mul(turns));
-        (before < limits::POOL_LINE as u64 && Instant::now() + wait <= patience).then_some(place)
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.vacate();
     }
 }
 
-impl Drop for Place<'_> {
+/// A call in the line before the pool.
+struct InLine<'a> {
+    pool: &'a Arc<Pool>,
+    served: bool,
+}
+
+impl Drop for InLine<'_> {
     fn drop(&mut self) {
-        self.0.line.fetch_sub(1, Ordering::Relaxed);
+        if !self.served {
+            self.pool.state().line.retain(|waiting| !waiting.turn.is_closed());
+            // Who stands behind may have room where this one had none.
+            self.pool.serve();
+        }
     }
 }
 
@@ -199,76 +384,4 @@ fn busy() -> DatabaseError {
     );
     error.retry_after = Some(RETRY_AFTER);
     error
-}
-
-/// A place in the pool. When it is given back, a healthy connection waits for the next call; a broken one is closed
-/// first and only then makes room for another.
-pub(super) struct Checkout {
-    pool: Arc<Pool>,
-    session: Session,
-    connection: Option<Box<dyn Connection>>,
-    permit: Option<OwnedSemaphorePermit>,
-    /// The connection had waited in the pool, and may have died there without a sign.
-    warm: bool,
-    since: Instant,
-}
-
-impl Checkout {
-    pub(super) fn is_empty(&self) -> bool {
-        self.connection.is_none()
-    }
-
-    pub(super) fn breaker(&self) -> &Breaker {
-        &self.pool.breaker
-    }
-
-    pub(super) fn connection(&mut self) -> &mut dyn Connection {
-        match &mut self.connection {
-            Some(connection) => connection.as_mut(),
-            // `Pools::checkout` fills an empty place before it hands it on.
-            None => unreachable!("a checkout is used before it was filled"),
-        }
-    }
-
-    /// Whether a warm connection turned out to be dead: then nothing happened, and once more on a new one is safe.
-    pub(super) fn may_run_again<T>(&self, result: &Result<T, DatabaseError>) -> bool {
-        self.warm && matches!(result, Err(error) if error.fault == Fault::ConnectionLost)
-    }
-
-    /// Makes sure that another connection does not exceed the pool's size: its own old one goes, and, when the rest
-    /// is taken by idle ones of the other session, the one that waited longest.
-    pub(super) async fn make_room(&mut self) {
-        if let Some(connection) = self.connection.take() {
-            connection.close().await;
-        }
-        let oldest = {
-            let mut idle = self.pool.idle();
-            let in_use = limits::POOL_SIZE - self.pool.permits.available_permits();
-            (in_use + idle.len() > limits::POOL_SIZE && !idle.is_empty()).then(|| idle.remove(0))
-        };
-        if let Some(oldest) = oldest {
-            oldest.connection.close().await;
-        }
-    }
-
-    pub(super) fn fill(&mut self, connection: Box<dyn Connection>) {
-        self.connection = Some(connection);
-        self.warm = false;
-    }
-}
-
-impl Drop for Checkout {
-    fn drop(&mut self) {
-        self.pool.was_held(self.since.elapsed());
-        let Some(connection) = self.connection.take() else { return };
-        if connection.is_usable() {
-            self.pool.put_back(connection, self.session);
-            return;
-        }
-        let permit = self.permit.take();
-        afterwards::spawn(async move {
-            connection.close().await;
-            drop(permit);
-        });
-    }
 }

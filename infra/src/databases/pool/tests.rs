@@ -1,6 +1,8 @@
+mod sharing;
+
 use super::*;
-use crate::databases::Plan;
-use crate::databases::driver::{Connection, ReadOnlyProof, ServerInfo};
+use crate::databases::driver::{Connection, ReadOnlyProof, Reader, ServerInfo};
+use crate::databases::{Plan, Wait};
 use async_trait::async_trait;
 use domain::catalog::Catalog;
 use futures_util::FutureExt;
@@ -38,8 +40,8 @@ impl Connection for Fake {
     fn is_usable(&self) -> bool {
         self.usable.load(Ordering::SeqCst)
     }
-    async fn read(&mut self, _: &Statement, _: &[Bound], _: Instant) -> Result<Rows, DatabaseError> {
-        unreachable!("{UNUSED}")
+    fn into_reader(self: Box<Self>) -> Arc<dyn Reader> {
+        Arc::new(*self)
     }
     async fn ending(&mut self, _: &Trace, _: Duration, _: Instant) -> Result<Ending, DatabaseError> {
         unreachable!("{UNUSED}")
@@ -72,6 +74,24 @@ impl Connection for Fake {
         unreachable!("{UNUSED}")
     }
     async fn close(self: Box<Self>) {
+        if let Some(closing) = &self.closing {
+            closing.notified().await;
+        }
+    }
+}
+
+#[async_trait]
+impl Reader for Fake {
+    fn is_usable(&self) -> bool {
+        self.usable.load(Ordering::SeqCst)
+    }
+    fn shares(&self) -> bool {
+        true
+    }
+    async fn read(&self, _: &Statement, _: &[Bound], _: &Wait) -> Result<Rows, DatabaseError> {
+        unreachable!("{UNUSED}")
+    }
+    async fn close(self: Arc<Self>) {
         if let Some(closing) = &self.closing {
             closing.notified().await;
         }

@@ -13,14 +13,16 @@ use crate::databases::DatabaseError;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Connection, Credentials, OpenError, Phase, ServerInfo, Session};
 use crate::databases::error::Fault;
+use crate::databases::flights::Flights;
 use crate::databases::socket::{Budget, Metered};
 use crate::databases::tls::{self, TlsStream};
-pub(super) use canceller::{Canceller, Running};
+pub(super) use canceller::Canceller;
 use domain::limits;
 use events::integration::SslMode;
 pub(super) use login::UnsafeAuthentication;
 use login::{AlreadySecured, Login};
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -69,8 +71,8 @@ pub async fn open(
         let login = Login::new(stream);
         let backend = login.backend();
         let mut connection = log_in(login, budget.clone(), credentials, canceller).await?;
-        let set_up = async |postgres: &mut Postgres| settle(postgres, backend.get().copied()).await;
-        connection.drive(set_up).await.map_err(|error| errors::classify(&error, &budget))?;
+        let settled = settle(&mut connection, backend.get().copied()).await;
+        settled.map_err(|error| errors::classify(&error, &budget))?;
         Ok(connection)
     };
     let opened = match timeout_at(deadline.into(), opened).await {
@@ -177,17 +179,19 @@ async fn log_in(
         }
     };
     let canceller = Arc::new(canceller(&client));
+    let cancelled = canceller.clone();
     Ok(Postgres {
         client,
-        wire: Wire::new(connection),
+        wire: Wire::start(connection),
         budget,
-        prepared: Prepared::default(),
+        prepared: Mutex::new(Prepared::default()),
+        flights: Flights::new(move || cancelled.fire()),
         canceller,
         server,
         traces: true,
         // Until the session turned out to be our own.
         pooled: true,
-        outgrown: false,
+        outgrown: AtomicBool::new(false),
     })
 }
 

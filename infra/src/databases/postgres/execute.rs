@@ -2,13 +2,14 @@
 
 use super::Postgres;
 use super::arguments::Argument;
-use super::connect::Running;
 use super::errors;
 use super::session::{self, BEGIN_WRITE};
 use super::trace;
 use super::values::{Raw, Unreadable, decode};
+use crate::databases::Wait;
 use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
 use crate::databases::error::{DatabaseError, Fault};
+use crate::databases::flights::Flight;
 use crate::databases::json_size::JsonSize;
 use crate::telemetry::Span;
 use domain::arguments::Bound;
@@ -20,6 +21,7 @@ use postgres_types::{ToSql, Type};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::time::timeout_at;
 use tokio_postgres::{Client, Error, Row, RowStream};
@@ -104,20 +106,26 @@ impl Postgres {
         budget: u64,
         work: impl AsyncFnOnce(&mut Self) -> T,
     ) -> Result<T, DatabaseError> {
-        self.budget.reset(budget);
-        let running = Running::start(&self.canceller);
+        let flight = self.depart(budget, None);
         // Pinned here, for it is large and would be moved.
-        let driving = pin!(self.drive(work));
-        match timeout_at(deadline.into(), driving).await {
+        match timeout_at(deadline.into(), pin!(work(self))).await {
             Ok(done) => {
-                running.finish();
+                flight.land();
                 Ok(done)
             }
             Err(_elapsed) => Err(errors::by_sqlstate("57014")),
         }
     }
 
-    pub(super) fn classify(&mut self, failure: &Failure) -> DatabaseError {
+    /// Others under way may have spent some of the `budget`, but a server that sends without end gets twice that at most.
+    fn depart<'a>(&self, budget: u64, wait: Option<&'a Wait>) -> Flight<'a> {
+        let flight = self.flights.depart_for(wait);
+        let others = self.flights.under_way() > 1;
+        self.budget.reset(if others { budget.saturating_mul(2) } else { budget });
+        flight
+    }
+
+    pub(super) fn classify(&self, failure: &Failure) -> DatabaseError {
         if self.outgrown(failure) {
             return errors::by_sqlstate("08000");
         }
@@ -131,16 +139,25 @@ impl Postgres {
         }
     }
 
-    async fn ready<'a>(&mut self, hash: &str, text: &'a str) -> Result<Ready<'a>, Failure> {
+    fn prepared(&self) -> MutexGuard<'_, Prepared> {
+        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What can be run without asking the server first.
+    fn at_hand<'a>(&self, hash: &str, text: &'a str) -> Option<Ready<'a>> {
         if self.pooled {
-            return Ok(Ready::Text(text));
+            return Some(Ready::Text(text));
         }
-        if let Some(prepared) = self.prepared.get(hash) {
-            return Ok(Ready::Prepared(prepared));
+        self.prepared().get(hash).map(Ready::Prepared)
+    }
+
+    async fn ready<'a>(&self, hash: &str, text: &'a str) -> Result<Ready<'a>, Failure> {
+        if let Some(ready) = self.at_hand(hash, text) {
+            return Ok(ready);
         }
-        // Boxed, as all that is rare on the way of a read: a call is not moved with room for it.
+        // Boxed, as all that is rare on the way of a call: it is not moved with room for it.
         let prepared = Box::pin(self.client.prepare(text)).await?;
-        self.prepared.insert(hash, prepared.clone());
+        self.prepared().insert(hash, prepared.clone());
         Ok(Ready::Prepared(prepared))
     }
 
@@ -161,28 +178,51 @@ impl Postgres {
 }
 
 pub(super) async fn read(
-    postgres: &mut Postgres,
+    postgres: &Postgres,
     statement: &Statement,
     binds: &[Bound],
-    deadline: Instant,
+    wait: &Wait,
 ) -> Result<Rows, DatabaseError> {
-    let run = async |postgres: &mut Postgres| match read_once(postgres, statement, binds).await {
-        // The table was altered since the statement was prepared here. A read may simply run again.
-        Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
-            postgres.prepared.remove(&statement.hash);
-            Box::pin(read_once(postgres, statement, binds)).await
+    if wait.deadline <= Instant::now() {
+        return Err(errors::by_sqlstate("57014"));
+    }
+    let run = async {
+        match read_once(postgres, statement, binds, wait).await {
+            // The table was altered since the statement was prepared here. A read may simply run again.
+            Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
+                postgres.prepared().remove(&statement.hash);
+                Box::pin(read_once(postgres, statement, binds, wait)).await
+            }
+            done => done,
         }
-        done => done,
     };
-    let done = postgres.until(deadline, limits::SOCKET_BUDGET_BYTES, run).await?;
-    done.map_err(|failure| postgres.classify(&failure))
+    match timeout_at(wait.deadline.into(), pin!(run)).await {
+        Ok(done) => done.map_err(|failure| postgres.classify(&failure).among(&postgres.flights)),
+        Err(_elapsed) => Err(errors::by_sqlstate("57014")),
+    }
 }
 
-async fn read_once(postgres: &mut Postgres, statement: &Statement, binds: &[Bound]) -> Result<Rows, Failure> {
-    let ready = postgres.ready(&statement.hash, &statement.text).await?;
+async fn read_once(
+    postgres: &Postgres,
+    statement: &Statement,
+    binds: &[Bound],
+    wait: &Wait,
+) -> Result<Rows, Failure> {
+    let ready = match postgres.at_hand(&statement.hash, &statement.text) {
+        Some(ready) => ready,
+        None => {
+            let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES, Some(wait));
+            let ready = Box::pin(postgres.ready(&statement.hash, &statement.text)).await;
+            flight.land();
+            ready?
+        }
+    };
+    let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES, Some(wait));
     let client = &postgres.client;
     let read = async { Ok(collect(ready.run(client, binds).await?, statement.limit).await?.rows) };
-    session::read_only(client, postgres.pooled, read).await
+    let done = session::read_only(client, postgres.pooled, read).await;
+    flight.land();
+    done
 }
 
 struct Collected {
@@ -232,8 +272,8 @@ pub(super) async fn write(
     let run = async |postgres: &mut Postgres| match write_uncommitted(postgres, statement, binds).await {
         // Refused before it ran, and rolled back: it may run again.
         Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
-            postgres.prepared.remove(&statement.hash);
-            postgres.prepared.remove(trace::NAME);
+            postgres.prepared().remove(&statement.hash);
+            postgres.prepared().remove(trace::NAME);
             write_uncommitted(postgres, statement, binds).await
         }
         done => done,
@@ -250,9 +290,9 @@ pub(super) async fn write(
     let agreed = match before {
         Some(before) => {
             // Dropped meanwhile, the connection must not go back to the pool with its transaction open.
-            let open = Running::start(&postgres.canceller);
+            let open = postgres.flights.depart();
             let agreed = before.about_to_commit(trace, &written).await;
-            open.finish();
+            open.land();
             agreed
         }
         None => Ok(()),

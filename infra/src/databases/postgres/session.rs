@@ -11,6 +11,7 @@ use super::execute::{Failure, execute};
 use domain::limits;
 use futures_util::future::{join, join4, try_join_all};
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_postgres::{Client, Error};
 
@@ -146,11 +147,11 @@ async fn look_types_up(client: &Client) -> Result<(), Error> {
 impl Postgres {
     /// A type is newer than the connection, so that the client wants a statement that it left elsewhere: nothing was
     /// changed, and a new connection knows the type.
-    pub(super) fn outgrown(&mut self, failure: &Failure) -> bool {
+    pub(super) fn outgrown(&self, failure: &Failure) -> bool {
         let Failure::Engine(error) = failure else { return false };
         let outgrown =
             self.pooled && error.code().is_some_and(|code| matches!(code.code(), "26000" | "42P05"));
-        self.outgrown |= outgrown;
+        self.outgrown.fetch_or(outgrown, Ordering::Relaxed);
         outgrown
     }
 }

@@ -1,97 +1,96 @@
-//! The socket of a connection, moved by whoever waits for an answer: no task of its own stands between a statement
-//! and the server, which would cost two wake-ups, often on another core, for each statement.
+//! The socket of a connection, moved by a task of its own, so that statements of several callers travel together.
 
-use super::Postgres;
 use super::connect::{Canceller, Socket};
+use crate::databases::afterwards;
 use futures_util::future::poll_fn;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+use tokio::task::{AbortHandle, JoinHandle, yield_now};
 use tokio::time::timeout;
 use tokio_postgres::Connection;
 
-/// How long saying goodbye may take.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long a connection may stay after its client is gone: to say goodbye, and for the end of a statement that is
+/// being cancelled. A pooler forgets by what to cancel once the socket is closed, and the server does not notice that.
+const GOODBYE: Duration = Duration::from_secs(2);
+/// How long a cancel has until the next one is sent.
+const CANCELLED_AGAIN: Duration = Duration::from_millis(100);
 
-pub(super) type Inner = Box<Connection<Socket, Socket>>;
-
-/// None once the connection is of no use: it ended, or it was left in the middle of an answer.
-pub(super) struct Wire(Mutex<Option<Inner>>);
+/// Dropped after its client, it tells the server that nothing more comes.
+pub(super) struct Wire {
+    task: Option<JoinHandle<()>>,
+}
 
 impl Wire {
-    pub(super) fn new(connection: Connection<Socket, Socket>) -> Self {
-        Self(Mutex::new(Some(Box::new(connection))))
+    pub(super) fn start(connection: Connection<Socket, Socket>) -> Self {
+        Self { task: Some(tokio::spawn(run(Box::new(connection)))) }
     }
 
-    /// Looks whether the server has closed it, without waiting.
-    pub(super) fn is_open(&self) -> bool {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        advance(&mut inner, &mut idle());
-        inner.is_some()
-    }
-
-    /// After the client is gone: tells the server that nothing more comes.
+    /// Dropping it, and waiting until the server was told.
     pub(super) async fn goodbye(mut self) {
-        let Some(mut connection) = self.inner().take() else { return };
-        // A server that does not take it any more is left to find the closed socket.
-        timeout(GOODBYE, poll_fn(|context| step(&mut connection, context))).await.ok();
+        if let Some(task) = self.task.take() {
+            ended(task).await;
+        }
     }
 
-    fn inner(&mut self) -> &mut Option<Inner> {
-        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Postgres {
-    /// Runs `work`, which waits for nothing but answers to what it sends by the client. Dropped before its end, it
-    /// leaves the connection of no use.
-    pub(super) async fn drive<T>(&mut self, work: impl AsyncFnOnce(&mut Self) -> T) -> T {
-        let mut taken = Taken { wire: self.wire.inner().take(), canceller: self.canceller.clone() };
-        let done = {
-            let mut work = pin!(work(self));
-            poll_fn(|context| {
-                // The work is polled again whenever the socket moved, so it needs no waking.
-                if let Poll::Ready(done) = work.as_mut().poll(&mut idle()) {
-                    return Poll::Ready(done);
-                }
-                advance(&mut taken.wire, context);
-                work.as_mut().poll(&mut idle())
-            })
-            .await
-        };
-        // The next statement must not wake the task that waited for this one.
-        advance(&mut taken.wire, &mut idle());
-        *self.wire.inner() = taken.wire.take();
-        done
-    }
-}
-
-/// The connection while something runs on it.
-struct Taken {
-    wire: Option<Inner>,
-    canceller: Arc<Canceller>,
-}
-
-impl Drop for Taken {
-    fn drop(&mut self) {
-        if let Some(wire) = self.wire.take() {
-            self.canceller.keep(wire);
+    /// The same where nobody waits for what is still under way: it is cancelled, one statement after the other.
+    pub(super) async fn ended(mut self, canceller: &Canceller) {
+        let Some(mut task) = self.task.take() else { return };
+        let _ending = Ending(task.abort_handle());
+        let give_up = Instant::now() + GOODBYE;
+        while timeout(CANCELLED_AGAIN, &mut task).await.is_err() && Instant::now() < give_up {
+            canceller.again(give_up).await;
         }
     }
 }
 
-/// A connection that has ended is dropped: then its client fails whatever waits for an answer.
-fn advance(wire: &mut Option<Inner>, context: &mut Context<'_>) {
-    if wire.as_mut().is_some_and(|connection| step(connection, context).is_ready()) {
-        *wire = None;
+impl Drop for Wire {
+    fn drop(&mut self) {
+        let Some(task) = self.task.take() else { return };
+        let abort = task.abort_handle();
+        if afterwards::spawn(ended(task)).is_none() {
+            abort.abort();
+        }
     }
+}
+
+/// Ends the task when this is dropped: a wait that is given up must not leave it running.
+struct Ending(AbortHandle);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn ended(task: JoinHandle<()>) {
+    let _ending = Ending(task.abort_handle());
+    // A server that does not take it any more is left to find the closed socket.
+    timeout(GOODBYE, task).await.ok();
+}
+
+/// Until the client is gone and all that it asked for is answered, or the connection has ended: then its client fails
+/// whatever waits for an answer.
+async fn run(mut connection: Box<Connection<Socket, Socket>>) {
+    loop {
+        let ended = poll_fn(|context| Poll::Ready(step(&mut connection, context).is_ready())).await;
+        if ended {
+            return;
+        }
+        woken().await;
+        // Whoever else is about to send, or is being answered, comes first: one write and one read serve all of them.
+        yield_now().await;
+    }
+}
+
+/// Pending once: until whatever [`step`] has registered for happens.
+async fn woken() {
+    let mut first = true;
+    poll_fn(|_| if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }).await;
 }
 
 /// Sends and receives what is there. Ready when the connection has ended. Notices are server text: they are dropped
 /// here and never logged.
-fn step(connection: &mut Inner, context: &mut Context<'_>) -> Poll<()> {
+fn step(connection: &mut Connection<Socket, Socket>, context: &mut Context<'_>) -> Poll<()> {
     loop {
         match connection.poll_message(context) {
             Poll::Ready(Some(Ok(_))) => {}
@@ -99,8 +98,4 @@ fn step(connection: &mut Inner, context: &mut Context<'_>) -> Poll<()> {
             Poll::Pending => return Poll::Pending,
         }
     }
-}
-
-fn idle() -> Context<'static> {
-    Context::from_waker(Waker::noop())
 }

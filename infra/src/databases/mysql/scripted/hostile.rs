@@ -2,13 +2,12 @@
 //! file, no memory for lengths that are only announced.
 
 use super::*;
-use crate::databases::driver::Connection;
 use crate::databases::error::Fault;
 use domain::arguments::Bound;
 
 /// Sends these bytes as the answer to an execution; gives the fault and what the client still sent.
 async fn answered(bytes: Vec<u8>) -> (Fault, Vec<u8>) {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let server = async move {
         peer.prepare(1, 1).await;
@@ -17,7 +16,8 @@ async fn answered(bytes: Vec<u8>) -> (Fault, Vec<u8>) {
         peer
     };
     let client = async {
-        let error = connection.read(&read, &[Bound::Text("a".into())], soon()).await.unwrap_err();
+        let error =
+            connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await.unwrap_err();
         assert!(!connection.is_usable());
         drop(connection);
         error.fault
@@ -42,7 +42,9 @@ async fn lies_about_lengths_and_counts_are_violations() {
     let columns = |count: &[u8]| packet(1, count);
     let mut long_name = definition("x", 0xFD);
     long_name[7] = 250;
-    let row = |row: &[u8]| answer(&[vec![1], definition("x", 0xFD), EOF.to_vec(), row.to_vec()]);
+    // Rows are looked at when all of them are there.
+    let typed = |kind: u8, row: &[u8]| answer(&result_of(&[definition("x", kind)], &[row.to_vec()]));
+    let row = |row: &[u8]| typed(0xFD, row);
     let lies = [
         ("4097 columns", columns(&[0xFC, 1, 16])),
         ("2^64 columns", columns(&[0xFE, 255, 255, 255, 255, 255, 255, 255, 255])),
@@ -57,11 +59,8 @@ async fn lies_about_lengths_and_counts_are_violations() {
         ("a row with a tail", row(&[0, 0, 1, b'a', b'b'])),
         ("a row of the text protocol", row(&[1, b'a'])),
         ("an empty row", row(&[])),
-        ("a type that is none", answer(&[vec![1], definition("x", 100), EOF.to_vec(), vec![0, 0, 1, b'a']])),
-        (
-            "a date of 5 bytes",
-            answer(&[vec![1], definition("x", 10), EOF.to_vec(), vec![0, 0, 5, 1, 1, 1, 1, 1]]),
-        ),
+        ("a type that is none", typed(100, &[0, 0, 1, b'a'])),
+        ("a date of 5 bytes", typed(10, &[0, 0, 5, 1, 1, 1, 1, 1])),
         ("an OK cut short", packet(1, &[0, 1])),
         ("a second result", packet(1, &[0, 0, 0, 8, 0, 0, 0])),
         (
@@ -78,7 +77,7 @@ async fn lies_about_lengths_and_counts_are_violations() {
 
 #[tokio::test]
 async fn rows_without_end_stop_at_the_budget() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let mut row = vec![0, 0, 0xFC, 0x00, 0x80];
     row.extend(vec![b'a'; 0x8000]);
@@ -98,7 +97,7 @@ async fn rows_without_end_stop_at_the_budget() {
         sent
     };
     let client = async {
-        let found = connection.read(&read, &[Bound::Text("a".into())], soon()).await.unwrap();
+        let found = connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await.unwrap();
         // The first row fits into an answer; the rest was cut, and the connection with it.
         assert_eq!((found.rows.len(), found.truncated), (1, true));
         assert!(!connection.is_usable());
@@ -118,7 +117,7 @@ async fn one_row_beyond_the_budget_is_a_violation() {
 
 #[tokio::test]
 async fn more_than_was_asked_for_poisons_the_connection() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let server = async {
         peer.prepare(1, 1).await;
@@ -129,8 +128,8 @@ async fn more_than_was_asked_for_poisons_the_connection() {
     };
     let client = async {
         let binds = [Bound::Text("a".into())];
-        assert_eq!(connection.read(&read, &binds, soon()).await.unwrap().rows, [["mine"]]);
-        let error = connection.read(&read, &binds, soon()).await.unwrap_err();
+        assert_eq!(connection.read(&read, &binds, &Wait::until(soon())).await.unwrap().rows, [["mine"]]);
+        let error = connection.read(&read, &binds, &Wait::until(soon())).await.unwrap_err();
         assert_eq!(error.fault, Fault::ProtocolViolation);
         assert!(!connection.is_usable());
     };
@@ -139,7 +138,7 @@ async fn more_than_was_asked_for_poisons_the_connection() {
 
 #[tokio::test]
 async fn a_byte_at_a_time_ends_at_the_deadline() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let server = async move {
         peer.prepare(1, 1).await;
@@ -155,7 +154,8 @@ async fn a_byte_at_a_time_ends_at_the_deadline() {
     let client = async {
         let start = Instant::now();
         let deadline = start + Duration::from_millis(200);
-        let error = connection.read(&read, &[Bound::Text("a".into())], deadline).await.unwrap_err();
+        let error =
+            connection.read(&read, &[Bound::Text("a".into())], &Wait::until(deadline)).await.unwrap_err();
         assert_eq!(error.fault, Fault::StatementTimeout);
         assert!(start.elapsed() < Duration::from_secs(1));
         drop(connection);
@@ -188,7 +188,7 @@ async fn mangled_answers_never_panic() {
             let at = random.next(bytes.len());
             bytes[at] = random.next(256) as u8;
         }
-        let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+        let (connection, mut peer) = reading(Engine::MySql);
         let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
         let server = async move {
             peer.prepare(1, 1).await;
@@ -197,7 +197,7 @@ async fn mangled_answers_never_panic() {
             // hanging up ends what waits for more
         };
         let client = async {
-            let _ = connection.read(&read, &[Bound::Text("a".into())], soon()).await;
+            let _ = connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await;
         };
         tokio::join!(client, server);
     }

@@ -20,7 +20,7 @@ fn matched(rows: u8, info: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_prepared_read_takes_one_round_trip() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let server = async {
         assert_eq!(peer.prepare(1, 1).await, b"SELECT x FROM t WHERE p = ?");
@@ -31,8 +31,8 @@ async fn a_prepared_read_takes_one_round_trip() {
         assert_eq!(&sent[10..], [0, 1, 253, 0, 1, b'a']);
     };
     let client = async {
-        let first = connection.read(&read, &argument(), soon()).await.unwrap();
-        let second = connection.read(&read, &argument(), soon()).await.unwrap();
+        let first = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
+        let second = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
         assert_eq!(first.rows, [["one"]]);
         assert_eq!(second.rows, [["two"]]);
     };
@@ -41,7 +41,7 @@ async fn a_prepared_read_takes_one_round_trip() {
 
 #[tokio::test]
 async fn a_statement_that_the_server_forgot_is_prepared_again() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     let server = async {
         peer.prepare(1, 1).await;
@@ -54,15 +54,18 @@ async fn a_statement_that_the_server_forgot_is_prepared_again() {
         peer.rows(1, &[text_row(&["again"])]).await;
     };
     let client = async {
-        connection.read(&read, &argument(), soon()).await.unwrap();
-        assert_eq!(connection.read(&read, &argument(), soon()).await.unwrap().rows, [["again"]]);
+        connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
+        assert_eq!(
+            connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap().rows,
+            [["again"]]
+        );
     };
     tokio::join!(client, server);
 }
 
 #[tokio::test]
 async fn old_statements_make_room_on_the_server() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let server = async {
         for _ in 0..200 {
             peer.prepare(1, 1).await;
@@ -76,10 +79,99 @@ async fn old_statements_make_room_on_the_server() {
     let client = async {
         for number in 0..201 {
             let read = statement(Action::Read, &format!("SELECT {number} FROM t WHERE p = ?"), 1);
-            connection.read(&read, &argument(), soon()).await.unwrap();
+            connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
         }
     };
     tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn reads_of_several_travel_together_and_each_gets_his_own_answer() {
+    let (connection, mut peer) = reading(Engine::MariaDb);
+    assert!(connection.shares());
+    let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
+    let ask =
+        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let server = async {
+        peer.prepare(1, 1).await;
+        peer.rows(1, &[]).await;
+        // All three are there before the first is answered.
+        let mut asked = Vec::new();
+        for _ in 0..3 {
+            asked.push(peer.take().await.1);
+        }
+        let values: Vec<_> = asked.iter().map(|payload| payload[payload.len() - 1]).collect();
+        assert_eq!(values, b"abc");
+        for (sequence, packet) in result(1, &[text_row(&["A"])]).iter().enumerate() {
+            peer.give(sequence as u8 + 1, packet).await;
+        }
+        peer.give(1, &error(1690, "BIGINT value is out of range")).await;
+        for (sequence, packet) in result(1, &[text_row(&["C"])]).iter().enumerate() {
+            peer.give(sequence as u8 + 1, packet).await;
+        }
+    };
+    let client = async {
+        ask("first").await.unwrap();
+        let (a, b, c) = tokio::join!(ask("a"), ask("b"), ask("c"));
+        assert_eq!(a.unwrap().rows, [["A"]]);
+        assert!(b.is_err());
+        assert_eq!(c.unwrap().rows, [["C"]]);
+        assert!(connection.is_usable());
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_between_answers_is_lost_for_those_behind() {
+    let (connection, mut peer) = reading(Engine::MariaDb);
+    let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
+    let ask =
+        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let server = async move {
+        peer.prepare(1, 1).await;
+        peer.rows(1, &[]).await;
+        peer.rows(1, &[text_row(&["A"])]).await;
+    };
+    let client = async {
+        ask("first").await.unwrap();
+        let (a, b, c) = tokio::join!(ask("a"), ask("b"), ask("c"));
+        assert_eq!(a.unwrap().rows, [["A"]]);
+        for lost in [b, c] {
+            assert_eq!(lost.unwrap_err().fault, Fault::ConnectionLost);
+        }
+        assert!(!connection.is_usable());
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_of_anothers_answer_is_no_violation_of_mine() {
+    let (connection, mut peer) = reading(Engine::MariaDb);
+    let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
+    let ask =
+        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let server = async move {
+        peer.prepare(1, 1).await;
+        peer.rows(1, &[]).await;
+        peer.take().await;
+        peer.give(1, b"\xFB/etc/passwd").await;
+    };
+    let client = async {
+        ask("first").await.unwrap();
+        let (a, b) = tokio::join!(ask("a"), ask("b"));
+        // Neither knows whose it was; alone, the one it was for meets it again.
+        for lost in [a, b] {
+            assert_eq!(lost.unwrap_err().fault, Fault::ConnectionLost);
+        }
+        assert!(!connection.is_usable());
+    };
+    tokio::join!(client, server);
+}
+
+#[tokio::test]
+async fn mysql_itself_is_sent_one_at_a_time() {
+    let (connection, _peer) = reading(Engine::MySql);
+    assert!(!connection.shares());
 }
 
 /// Runs a write whose execution is answered with `answer`; `commit` says what happens to what follows.
@@ -149,9 +241,9 @@ async fn a_refused_write_is_rolled_back_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn a_deadline_that_has_passed_sends_nothing() {
-    let (mut connection, peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
-    let error = connection.read(&read, &argument(), Instant::now()).await.unwrap_err();
+    let error = connection.read(&read, &argument(), &Wait::until(Instant::now())).await.unwrap_err();
     assert_eq!(error.fault, Fault::StatementTimeout);
     assert!(connection.is_usable());
     drop(connection);
@@ -160,23 +252,24 @@ async fn a_deadline_that_has_passed_sends_nothing() {
 
 #[tokio::test]
 async fn an_idle_connection_that_the_server_closed_with_a_word_is_lost_not_hostile() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     peer.give(0, &error(4031, "The client was disconnected by the server because of inactivity.")).await;
-    let lost = connection.read(&read, &argument(), soon()).await.unwrap_err();
+    let lost = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap_err();
     assert_eq!((lost.fault, connection.is_usable()), (Fault::ConnectionLost, false));
 }
 
 #[tokio::test]
 async fn other_columns_than_were_compiled_are_a_mismatch() {
-    let (mut connection, mut peer) = connected(Engine::MySql, Session::ReadOnly);
+    let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 2);
     let server = async {
         peer.prepare(1, 1).await;
         peer.rows(1, &[text_row(&["one"])]).await;
     };
     let binds = argument();
-    let (outcome, ()) = tokio::join!(connection.read(&read, &binds, soon()), server);
+    let wait = Wait::until(soon());
+    let (outcome, ()) = tokio::join!(connection.read(&read, &binds, &wait), server);
     assert_eq!(outcome.unwrap_err().fault, Fault::SchemaMismatch);
     assert!(connection.is_usable());
 }

@@ -34,6 +34,7 @@ stop_contenders() {
     done
     STARTED=()
     PIDS=()
+    # One that did not come to be listed.
     stop_server
 }
 
@@ -72,13 +73,17 @@ start_ours() {
     port=$(free_port)
     launch collector "$port" python3 scripts/peers/collector.py "$port"
     OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:$port" start_server "$DIR" "$LISTEN"
+    STARTED+=("$SERVER_PID")
 }
 
-# publish ENGINE TOOLS: an agent with as many published skills, in an organization of its own.
+# publish ENGINE TOOLS: an agent with as many published skills, on a server of its own, as the peers have.
 publish() {
-    local key agent name
+    local key agent name port DIR="$DIR/ours-$1-$2"
     [ -z "${PIDS["call $2"]:-}" ] || return 0
-    if [ -z "${SERVER_PID:-}" ]; then start_ours; fi
+    mkdir -p "$DIR"
+    port=$(free_port)
+    local LISTEN="127.0.0.1:$port"
+    start_ours
     key=$(mint_key "$DIR" "$1-$2")
     connect "$key" "$1" peers "$PASSWORD"
     discover "$key" "$1" >/dev/null

@@ -18,6 +18,8 @@ pub const FILE: &str = "bindery.db";
 const BUSY: Duration = Duration::from_secs(5);
 /// Reads that run at the same time; more only queue for the two disks' worth of cores behind them.
 const READERS: u32 = 4;
+/// KiB that a connection keeps of the file, as SQLite spells it; the system keeps it too. By default it is 2 MB each.
+const CACHE: &str = "-500";
 
 /// Each step brings a file from version `index` to `index + 1`. A step that has shipped never changes.
 const STEPS: &[&str] = &[
@@ -98,6 +100,7 @@ fn options(path: &Path) -> SqliteConnectOptions {
         // Deleted credentials and answers are overwritten with zeros in the file.
         .pragma("secure_delete", "ON")
         .busy_timeout(BUSY)
+        .pragma("cache_size", CACHE)
         .disable_statement_logging()
 }
 

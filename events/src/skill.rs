@@ -4,6 +4,7 @@ use crate::{AgentId, IntegrationKind};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// A binding as its author wrote it, checked but not rephrased.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -270,7 +271,7 @@ pub struct Definition {
     /// How well the caller must be known, where that is better than at all: 2 or 3.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub required_identity_level: Option<u8>,
-    pub statement: Statement,
+    pub statement: Arc<Statement>,
     /// Schema hash of the discovery it was compiled against.
     pub schema_hash: String,
     /// What the database's planner and a timed round trip said when it was bound, if it could be asked.

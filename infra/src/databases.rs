@@ -17,4 +17,3 @@ pub mod tls;
 
 pub use driver::{Connection, Credentials, Plan, Reader, Rows, ServerInfo, Session, Written};
 pub use error::DatabaseError;
-pub use flights::Wait;

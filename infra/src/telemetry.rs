@@ -24,12 +24,23 @@ pub enum Measured {
     Checkout { kind: IntegrationKind, took: Duration, got_it: bool },
     /// A connection was opened for a pool, or could not be.
     Opened { kind: IntegrationKind, took: Duration, fault: Option<Fault> },
+    /// A read of a live call was asked once more.
+    AskedAgain { kind: IntegrationKind, why: AskedAgain },
     /// A database failed so often that nobody dials it for a while.
     BreakerOpened { kind: IntegrationKind },
     /// The log took a command, or did not.
     Appended { took: Duration, events: u64, ending: Appended },
     /// A transaction of the store, which commands may share, was made durable.
     Committed { took: Duration },
+}
+
+/// Why a read was asked once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AskedAgain {
+    /// No answer had come: it is asked on another connection too.
+    Late,
+    /// Its connection had died before, or went with another's read.
+    Lost,
 }
 
 /// How a command ended that was to be appended to the log.

@@ -19,7 +19,7 @@ use events::skill::{Action, Bind, Column, FieldType, Parameter, Projected, Shape
 use infra::databases::dial::Dialer;
 use infra::databases::driver::{Drivers, OpenError, Reader};
 use infra::databases::guard::Guard;
-use infra::databases::{Connection, Credentials, Session, Wait};
+use infra::databases::{Connection, Credentials, Session};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};

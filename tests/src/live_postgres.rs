@@ -12,7 +12,6 @@ use crate::engines;
 use domain::arguments::Bound;
 use events::IntegrationKind;
 use events::skill::{Action, Bind, Column, FieldType, Parameter, Shape, Source, Statement};
-use infra::databases::Wait;
 use infra::databases::dial::Dialer;
 use infra::databases::driver::{Connection, Credentials, Drivers, Reader, Session};
 use infra::databases::guard::Guard;

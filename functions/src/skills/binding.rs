@@ -13,6 +13,7 @@ use events::skill::{Action, Binding, Definition, Direction, Projected, Source, S
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -154,7 +155,7 @@ fn definition(
         requires_confirmation: action.is_write(),
         requires_verified_identity: action == Action::Update,
         required_identity_level: None,
-        statement,
+        statement: Arc::new(statement),
         schema_hash,
         expected_latency_ms: None,
     };

@@ -16,6 +16,7 @@ use events::skill::Definition;
 use http::Method;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::sync::Arc;
 
 #[derive(Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -170,7 +171,7 @@ async fn revised(
         match statement::compile(&catalog, state.blocked(kind), &again) {
             Ok((binding, statement)) => {
                 definition.binding = binding;
-                definition.statement = statement;
+                definition.statement = Arc::new(statement);
                 definition.schema_hash = state.discovery(kind)?.schema_hash.clone();
             }
             Err(found) => errors.extend(found),

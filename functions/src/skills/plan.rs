@@ -22,7 +22,7 @@ pub struct Asked {
 
 impl Asked {
     pub fn apply(self, definition: &mut Definition) {
-        let statement = &mut definition.statement;
+        let statement = Arc::make_mut(&mut definition.statement);
         statement.uses_index = self.plan.uses_index.or(statement.uses_index.take());
         statement.estimated_rows = self.plan.estimated_rows.or(statement.estimated_rows);
         definition.expected_latency_ms = self.latency_ms.or(definition.expected_latency_ms);

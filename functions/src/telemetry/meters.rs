@@ -9,7 +9,7 @@ use crate::endpoint::Endpoint;
 use events::IntegrationKind;
 use http::HeaderMap;
 use infra::databases::driver::Ending;
-use infra::telemetry::{Appended, Measured, operation_name, system_name};
+use infra::telemetry::{Appended, AskedAgain, Measured, operation_name, system_name};
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{BoundCounter, BoundHistogram, BoundUpDownCounter, Counter, Histogram, Meter};
 
@@ -33,6 +33,7 @@ pub struct Meters {
     waits: Seconds<&'static str>,
     timeouts: Count<&'static str>,
     openings: Seconds<Words>,
+    asked_again: Count<Words>,
     breakers: Count<&'static str>,
     appends: Seconds<&'static str>,
     events: BoundCounter<u64>,
@@ -94,6 +95,16 @@ impl Meters {
                 let openings = seconds("db.client.connection.create_time", "Connections opened, or not");
                 Bound::new(move |(system, fault)| openings.bind(&failing(system, fault)))
             },
+            asked_again: {
+                let repeats =
+                    count("bindery.call.read.repeats", "{read}", "Reads asked once more, late or lost");
+                Bound::new(move |(system, why)| {
+                    repeats.bind(&[
+                        KeyValue::new("db.system.name", system),
+                        KeyValue::new("bindery.reason", why),
+                    ])
+                })
+            },
             breakers: counted(
                 "db.system.name",
                 count("bindery.breaker.openings", "{opening}", "Databases that nobody dials for a while"),
@@ -130,6 +141,9 @@ impl Meters {
         for system in IntegrationKind::ALL.map(system_name) {
             self.timeouts.with(system, |timeouts| timeouts.add(0));
             self.breakers.with(system, |breakers| breakers.add(0));
+            for why in [AskedAgain::Late, AskedAgain::Lost] {
+                self.asked_again.with((system, reason(why)), |asked| asked.add(0));
+            }
         }
         for whose in ["key", "organization"] {
             self.refusals.with(whose, |refusals| refusals.add(0));
@@ -196,6 +210,13 @@ impl Listener for Meters {
     }
 }
 
+fn reason(why: AskedAgain) -> &'static str {
+    match why {
+        AskedAgain::Late => "late",
+        AskedAgain::Lost => "lost",
+    }
+}
+
 impl infra::telemetry::Listener for Meters {
     fn measured(&self, what: Measured) {
         match what {
@@ -214,6 +235,9 @@ impl infra::telemetry::Listener for Meters {
             Measured::Opened { kind, took, fault } => {
                 let key = (system_name(kind), fault.map_or("", |fault| fault.as_str()));
                 self.openings.with(key, |openings| openings.record(took.as_secs_f64()));
+            }
+            Measured::AskedAgain { kind, why } => {
+                self.asked_again.with((system_name(kind), reason(why)), |asked| asked.add(1));
             }
             Measured::BreakerOpened { kind } => {
                 self.breakers.with(system_name(kind), |breakers| breakers.add(1))

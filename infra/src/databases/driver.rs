@@ -1,8 +1,8 @@
 //! What a driver does for the rest of the system. PostgreSQL and MySQL each fill this in with files of the same
 //! names: connect, introspect, execute, errors.
 
+use super::DatabaseError;
 use super::error::Fault;
-use super::{DatabaseError, Wait};
 use crate::databases::dial::Dialer;
 use crate::secret::Secret;
 use async_trait::async_trait;
@@ -217,7 +217,12 @@ pub trait Reader: Send + Sync {
     /// # Errors
     /// [`super::error::Fault::ConnectionLost`] also when another read, to be stopped, took the connection with it: it may
     /// run again elsewhere.
-    async fn read(&self, statement: &Statement, binds: &[Bound], wait: &Wait) -> Result<Rows, DatabaseError>;
+    async fn read(
+        &self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError>;
 
     /// Closes in order, if nobody else holds it; a dropped connection is closed by the socket.
     async fn close(self: Arc<Self>);

@@ -2,9 +2,7 @@
 //! them is the one that it runs, and the one that an order to stop ends.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 pub(super) struct Flights {
     state: Mutex<State>,
@@ -32,18 +30,14 @@ impl Flights {
 
     /// To be called for each message where it is sent, so that the order is about that of the wire. Where two threads
     /// change places, a stop comes late by as long as the one takes that is first on the wire.
-    pub fn depart(self: &Arc<Self>) -> Flight<'static> {
-        self.depart_for(None)
-    }
-
-    pub fn depart_for<'a>(self: &Arc<Self>, wait: Option<&'a Wait>) -> Flight<'a> {
+    pub fn depart(self: &Arc<Self>) -> Flight {
         let mut state = self.state();
         let number = state.next;
         state.next += 1;
-        state.shared |= !state.under_way.is_empty();
+        state.shared = !state.under_way.is_empty();
         state.under_way.push_back(Entry { number, left: false });
         drop(state);
-        Flight { flights: self.clone(), number, landed: false, wait }
+        Flight { flights: self.clone(), number, landed: false }
     }
 
     pub fn under_way(&self) -> usize {
@@ -56,7 +50,7 @@ impl Flights {
         self.state().left
     }
 
-    /// Whether statements of several were under way at once: then what ended the connection may have been another's.
+    /// Whether the last one to depart had company: then what ended the connection may have been another's.
     pub fn were_shared(&self) -> bool {
         self.state().shared
     }
@@ -68,62 +62,44 @@ impl Flights {
 
 /// One statement. Dropped before it has landed, it is stopped as soon as the server comes to it: MySQL does not notice
 /// that a client has gone until it has rows to send, and PostgreSQL not even then at once.
-pub(super) struct Flight<'a> {
+pub(super) struct Flight {
     flights: Arc<Flights>,
     number: u64,
     landed: bool,
-    wait: Option<&'a Wait>,
 }
 
-impl Flight<'_> {
-    /// The server is done with it, or must be left alone.
+impl Flight {
+    /// The server is done with it.
     pub fn land(mut self) {
         self.landed = true;
     }
 }
 
-impl Drop for Flight<'_> {
+impl Drop for Flight {
     fn drop(&mut self) {
-        self.landed |= self.wait.is_some_and(|wait| wait.answered.load(Ordering::Relaxed));
         let mut state = self.flights.state();
-        let was_first = state.under_way.front().is_some_and(|first| first.number == self.number);
-        if self.landed || was_first {
+        if self.landed {
             state.under_way.retain(|entry| entry.number != self.number);
         } else if let Some(entry) = state.under_way.iter_mut().find(|entry| entry.number == self.number) {
             entry.left = true;
+            state.left = true;
         }
-        state.left |= !self.landed;
-        let next_was_left = state.under_way.front().is_some_and(|first| first.left);
+        // An order for each: the one that the server runs, and those that it comes to before one that is waited for.
+        let mut stops = 0;
+        while state.under_way.pop_front_if(|first| first.left).is_some() {
+            stops += 1;
+        }
         drop(state);
-        if (was_first && !self.landed) || (self.landed && next_was_left) {
+        for _ in 0..stops {
             (self.flights.stop)();
         }
-    }
-}
-
-/// Until when a read is waited for.
-#[derive(Debug)]
-pub struct Wait {
-    pub deadline: Instant,
-    answered: AtomicBool,
-}
-
-impl Wait {
-    pub fn until(deadline: Instant) -> Self {
-        Self { deadline, answered: AtomicBool::new(false) }
-    }
-
-    /// The same was answered elsewhere: whoever is not waited for any more is not to be stopped, for it is about to end
-    /// by itself.
-    pub fn is_answered(&self) {
-        self.answered.store(true, Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn counting() -> (Arc<Flights>, Arc<AtomicUsize>) {
         let stops = Arc::new(AtomicUsize::new(0));
@@ -166,12 +142,33 @@ mod tests {
     }
 
     #[test]
-    fn what_was_answered_elsewhere_is_left_to_end() {
+    fn each_that_was_left_is_stopped_though_somebody_waits_behind() {
         let (flights, stops) = counting();
-        let wait = Wait::until(Instant::now());
-        let (first, second) = (flights.depart_for(Some(&wait)), flights.depart_for(Some(&wait)));
-        wait.is_answered();
+        let (first, second, third) = (flights.depart(), flights.depart(), flights.depart());
         drop((first, second));
-        assert_eq!((stops.load(Ordering::SeqCst), flights.were_left(), flights.under_way()), (0, false, 0));
+        assert_eq!((stops.load(Ordering::SeqCst), flights.under_way()), (2, 1));
+        third.land();
+
+        let (flights, stops) = counting();
+        let (first, second, third) = (flights.depart(), flights.depart(), flights.depart());
+        let last = flights.depart();
+        drop((second, third));
+        assert_eq!(stops.load(Ordering::SeqCst), 0);
+        first.land();
+        assert_eq!((stops.load(Ordering::SeqCst), flights.under_way()), (2, 1));
+        last.land();
+        assert_eq!(stops.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn company_is_what_was_there_at_the_time() {
+        let (flights, _) = counting();
+        let (first, second) = (flights.depart(), flights.depart());
+        assert!(flights.were_shared());
+        first.land();
+        second.land();
+        assert!(flights.were_shared(), "both may still ask");
+        flights.depart().land();
+        assert!(!flights.were_shared());
     }
 }

@@ -23,7 +23,7 @@ mod prove;
 mod reader;
 mod rows;
 #[cfg(test)]
-mod scripted;
+pub(crate) mod scripted;
 mod trace;
 mod values;
 mod wire;

@@ -2,7 +2,9 @@
 
 mod breaker;
 mod checkout;
+mod elsewhere;
 mod lanes;
+mod reads;
 mod seen;
 mod slots;
 
@@ -13,19 +15,18 @@ pub use seen::Usage;
 
 use super::driver::{BeforeCommit, Credentials, Drivers, Ending, Session, Trace};
 use super::error::Fault;
-use super::{DatabaseError, Rows, Wait, Written, afterwards};
+use super::{DatabaseError, Rows, Written, afterwards};
 use crate::telemetry::{Measured, tell};
 use checkout::Checkout;
 use domain::arguments::Bound;
 use domain::limits;
+use elsewhere::Question;
 use events::skill::Statement;
 use events::{IntegrationKind, OrganizationId};
-use futures_util::future::{Either, select};
-use lanes::{LITTLE_TIME, Share};
+use lanes::Share;
 use slots::{Pool, Turn, Want};
 use std::collections::HashMap;
-use std::future::Future;
-use std::pin::{Pin, pin};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::time::timeout_at;
@@ -67,68 +68,21 @@ impl Pools {
         &self,
         key: &PoolKey,
         source: &CredentialSource,
-        statement: &Statement,
+        statement: &Arc<Statement>,
         binds: &[Bound],
         deadline: Instant,
     ) -> Result<Rows, DatabaseError> {
         let pool = self.pool(key);
         let time = deadline.saturating_duration_since(Instant::now());
         let plan = pool.state().lanes.plan(&statement.hash, time);
-        let share = self.share(key, source, &pool, plan.want, deadline).await?;
-        let wait = Wait::until(deadline);
-        let first = {
-            let running = share.reader().read(statement, binds, &wait);
-            let mut running = pin!(seen::statement(key.kind, statement.action, running));
-            let patience = plan.patience.map_or(deadline, |patience| share.since() + patience);
-            match timeout_at(patience.into(), running.as_mut()).await {
-                Ok(done) => done,
-                Err(_elapsed) => match share.elsewhere(deadline) {
-                    None => running.await,
-                    Some(checkout) => {
-                        let other = self.read_on(checkout, key, source, statement, binds, &wait);
-                        sooner(running, Box::pin(other), &wait).await
-                    }
-                },
-            }
-        };
-        share.note(&statement.hash, &first);
-        if !share.may_run_again(&first) {
-            return first;
-        }
-        drop(share);
-        if deadline < Instant::now() + LITTLE_TIME {
-            return Err(no_time());
-        }
-        let alone = async {
-            let checkout = self.checkout(key, source, Session::ReadOnly, deadline).await?;
-            self.read_on(checkout, key, source, statement, binds, &wait).await
-        };
-        Box::pin(alone).await
-    }
-
-    /// On a connection for itself, and once more on a new one.
-    async fn read_on(
-        &self,
-        mut checkout: Checkout,
-        key: &PoolKey,
-        source: &CredentialSource,
-        statement: &Statement,
-        binds: &[Bound],
-        wait: &Wait,
-    ) -> Result<Rows, DatabaseError> {
-        let run = async |checkout: &mut Checkout| {
-            let running = checkout.reader().read(statement, binds, wait);
-            seen::statement(key.kind, statement.action, running).await
-        };
-        if checkout.is_empty() {
-            self.reopen(key, source, &mut checkout, Session::ReadOnly, wait.deadline).await?;
-        }
-        let first = run(&mut checkout).await;
-        if !checkout.may_run_again(&first) {
-            return first;
-        }
-        self.reopen(key, source, &mut checkout, Session::ReadOnly, wait.deadline).await?;
-        run(&mut checkout).await
+        let question = Arc::new(Question {
+            kind: key.kind,
+            statement: statement.clone(),
+            binds: binds.to_vec(),
+            deadline,
+            answered: AtomicBool::new(false),
+        });
+        reads::read(&self.way(pool, key, source), plan, question).await
     }
 
     /// Runs a frozen write; it commits only when it matched exactly one row and `before` agrees.
@@ -144,7 +98,8 @@ impl Pools {
         deadline: Instant,
         before: Option<&dyn BeforeCommit>,
     ) -> Result<Written, DatabaseError> {
-        let mut checkout = self.checkout(key, source, Session::ReadWrite, deadline).await?;
+        let way = self.way(self.pool(key), key, source);
+        let mut checkout = way.checkout(Session::ReadWrite, in_line(deadline), deadline).await?;
         let run = async |checkout: &mut Checkout| {
             let running = checkout.writer().write(statement, binds, deadline, before);
             seen::statement(key.kind, statement.action, running).await
@@ -154,7 +109,7 @@ impl Pools {
         if !checkout.may_run_again(&first) {
             return first;
         }
-        Box::pin(self.reopen(key, source, &mut checkout, Session::ReadWrite, deadline)).await?;
+        Box::pin(way.reopen(&mut checkout, deadline)).await?;
         run(&mut checkout).await
     }
 
@@ -192,7 +147,8 @@ impl Pools {
         source: &CredentialSource,
         deadline: Instant,
     ) -> Result<(), DatabaseError> {
-        self.checkout(key, source, Session::ReadOnly, deadline).await.map(drop)
+        let way = self.way(self.pool(key), key, source);
+        way.checkout(Session::ReadOnly, in_line(deadline), deadline).await.map(drop)
     }
 
     /// Closes every pool of this connection whose credential version is below `below_version`. Statements that run
@@ -225,99 +181,84 @@ impl Pools {
         self.pools.write().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone()
     }
 
+    fn way<'a>(&'a self, pool: Arc<Pool>, key: &PoolKey, source: &'a CredentialSource) -> Way<'a> {
+        Way { pool, kind: key.kind, drivers: &self.drivers, source }
+    }
+}
+
+/// To one database: its pool, and what opens a connection for it.
+struct Way<'a> {
+    pool: Arc<Pool>,
+    kind: IntegrationKind,
+    drivers: &'a Drivers,
+    source: &'a CredentialSource,
+}
+
+impl Way<'_> {
     /// Waits in line for one of the pool's connections; opens one when none is warm.
     async fn checkout(
         &self,
-        key: &PoolKey,
-        source: &CredentialSource,
         session: Session,
+        patience: Instant,
         deadline: Instant,
     ) -> Result<Checkout, DatabaseError> {
-        let pool = self.pool(key);
-        let mut checkout =
-            seen::checkout(key.kind, Pool::checkout(&pool, session, in_line(deadline))).await?;
+        let waiting = Pool::checkout(&self.pool, session, patience);
+        let mut checkout = seen::checkout(self.kind, waiting).await?;
         if checkout.is_empty() {
-            Box::pin(self.reopen(key, source, &mut checkout, session, deadline)).await?;
+            Box::pin(self.reopen(&mut checkout, deadline)).await?;
         }
         Ok(checkout)
     }
 
     /// The same, where others may read from the connection too.
-    async fn share(
-        &self,
-        key: &PoolKey,
-        source: &CredentialSource,
-        pool: &Arc<Pool>,
-        want: Want,
-        deadline: Instant,
-    ) -> Result<Share, DatabaseError> {
-        match seen::checkout(key.kind, Pool::turn(pool, want, in_line(deadline))).await? {
+    async fn share(&self, want: Want, patience: Instant, deadline: Instant) -> Result<Share, DatabaseError> {
+        let waiting = Pool::turn(&self.pool, want, patience);
+        match seen::checkout(self.kind, waiting).await? {
             Turn::Share(share) => Ok(share),
             Turn::Alone(mut checkout) => {
                 if checkout.is_empty() {
-                    Box::pin(self.reopen(key, source, &mut checkout, Session::ReadOnly, deadline)).await?;
+                    Box::pin(self.reopen(&mut checkout, deadline)).await?;
                 }
                 Ok(checkout.share())
             }
         }
     }
 
-    /// Puts a new connection into the place that the checkout holds. To be boxed, because it is rare and holds a whole
-    /// handshake: in line, every call would be moved with room for two.
-    async fn reopen(
-        &self,
-        key: &PoolKey,
-        source: &CredentialSource,
-        checkout: &mut Checkout,
-        session: Session,
-        deadline: Instant,
-    ) -> Result<(), DatabaseError> {
-        checkout.breaker().admit(Instant::now())?;
-        checkout.make_room().await;
-        let opened = async {
-            let credentials = source().await?;
-            let opened = self.drivers.open(key.kind, &credentials, session).await;
-            opened.map_err(|failed| failed.error)
-        };
-        let opened = seen::opening(key.kind, async {
-            timeout_at(deadline.into(), opened).await.unwrap_or_else(|_elapsed| Err(late()))
-        });
-        let opened = opened.await;
-        if checkout.breaker().observe(&opened, Instant::now()) {
-            tell(Measured::BreakerOpened { kind: key.kind });
-        }
-        checkout.fill(opened?);
-        Ok(())
+    async fn reopen(&self, checkout: &mut Checkout, deadline: Instant) -> Result<(), DatabaseError> {
+        reopen(self.drivers, self.kind, self.source, checkout, deadline).await
     }
 }
 
-/// The first answer of two, of an answer and a failure the answer, and of two failures that of the first.
-async fn sooner(
-    first: Pin<&mut (impl Future<Output = Result<Rows, DatabaseError>> + Send)>,
-    second: Pin<Box<dyn Future<Output = Result<Rows, DatabaseError>> + Send + '_>>,
-    wait: &Wait,
-) -> Result<Rows, DatabaseError> {
-    let sooner = select(first, second).await;
-    if let Either::Left((Ok(_), _)) | Either::Right((Ok(_), _)) = &sooner {
-        wait.is_answered();
+/// Puts a new connection into the place that the checkout holds. To be boxed, because it is rare and holds a whole
+/// handshake: in line, every call would be moved with room for two.
+async fn reopen(
+    drivers: &Drivers,
+    kind: IntegrationKind,
+    source: &CredentialSource,
+    checkout: &mut Checkout,
+    deadline: Instant,
+) -> Result<(), DatabaseError> {
+    checkout.breaker().admit(Instant::now())?;
+    checkout.make_room().await;
+    let opened = async {
+        let credentials = source().await?;
+        let opened = drivers.open(kind, &credentials, checkout.session).await;
+        opened.map_err(|failed| failed.error)
+    };
+    let opened = seen::opening(kind, async {
+        timeout_at(deadline.into(), opened).await.unwrap_or_else(|_elapsed| Err(late()))
+    });
+    let opened = opened.await;
+    if checkout.breaker().observe(&opened, Instant::now()) {
+        tell(Measured::BreakerOpened { kind });
     }
-    match sooner {
-        Either::Left((Err(error), other)) => other.await.or(Err(error)),
-        Either::Right((Err(_), other)) => other.await,
-        Either::Left((done, _)) | Either::Right((done, _)) => done,
-    }
+    checkout.fill(opened?);
+    Ok(())
 }
 
 /// Until when a call waits for its turn.
 fn in_line(deadline: Instant) -> Instant {
     deadline.min(Instant::now() + limits::POOL_WAIT)
-}
-
-fn no_time() -> DatabaseError {
-    DatabaseError::new(
-        Fault::StatementTimeout,
-        "The connection was lost, and too little of the call's time was left to ask again.",
-    )
 }
 
 fn late() -> DatabaseError {

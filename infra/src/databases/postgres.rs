@@ -14,7 +14,7 @@ mod wire;
 use super::driver::{BeforeCommit, Connection, Ending, ReadOnlyProof, Reader, ServerInfo, Trace, Written};
 use super::flights::Flights;
 use super::socket::Budget;
-use super::{DatabaseError, Plan, Rows, Wait};
+use super::{DatabaseError, Plan, Rows};
 use async_trait::async_trait;
 use connect::Canceller;
 pub use connect::open;
@@ -138,8 +138,13 @@ impl Reader for Postgres {
         !self.pooled
     }
 
-    async fn read(&self, statement: &Statement, binds: &[Bound], wait: &Wait) -> Result<Rows, DatabaseError> {
-        execute::read(self, statement, binds, wait).await
+    async fn read(
+        &self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError> {
+        execute::read(self, statement, binds, deadline).await
     }
 
     async fn close(self: Arc<Self>) {

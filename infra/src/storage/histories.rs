@@ -25,8 +25,9 @@ pub fn definition(hash: u8, constant: f64) -> Definition {
     let sample: serde_json::Value = serde_json::from_str(sample).expect("JSON");
     let drafted: BindingDrafted = serde_json::from_value(sample["data"].clone()).expect("a draft");
     let mut definition = drafted.definition;
-    definition.statement.hash = format!("hash{hash}");
-    definition.statement.parameters[2].value = Some(constant.into());
+    let statement = std::sync::Arc::make_mut(&mut definition.statement);
+    statement.hash = format!("hash{hash}");
+    statement.parameters[2].value = Some(constant.into());
     definition
 }
 

@@ -138,7 +138,7 @@ async fn no_argument_matches_a_row_that_is_not_equal_to_it() {
         let read = read_by(&catalog, &format!("t{at}"), "v");
         for (argument, equal) in arguments {
             let found = match bound(&read, &json!({ "key": argument })) {
-                Some(key) => connection.read(&read, &key, &Wait::until(soon())).await.unwrap().rows.len(),
+                Some(key) => connection.read(&read, &key, soon()).await.unwrap().rows.len(),
                 None => 0,
             };
             assert_eq!(found, *equal, "{native} = {argument}");

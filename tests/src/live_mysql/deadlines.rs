@@ -68,7 +68,7 @@ async fn a_statement_beyond_its_deadline_is_answered_in_time_and_gone_from_the_s
         let slow = statement(Action::Read, sleep, &[], &[("n", &number)]);
         let start = Instant::now();
         let deadline = start + Duration::from_millis(300);
-        let error = connection.read(&slow, &[], &Wait::until(deadline)).await.unwrap_err();
+        let error = connection.read(&slow, &[], deadline).await.unwrap_err();
         assert_eq!(error.fault, Fault::StatementTimeout);
         assert!(start.elapsed() < Duration::from_millis(800), "{:?}", start.elapsed());
         assert!(!connection.is_usable());
@@ -83,8 +83,8 @@ async fn a_read_that_nobody_waits_for_any_more_is_gone_from_the_server() {
     let number = shape(FieldType::Integer, "int(1)");
     let slow = statement(Action::Read, "SELECT SLEEP(4.25)", &[], &[("n", &number)]);
     {
-        let wait = Wait::until(soon());
-        let read = connection.read(&slow, &[], &wait);
+        let deadline = soon();
+        let read = connection.read(&slow, &[], deadline);
         tokio::select! {
             _ = read => panic!("it sleeps longer"),
             () = until_running("SLEEP(4.25)") => {}

@@ -18,12 +18,12 @@ async fn every_indexed_column_finds_the_row_it_was_taken_from() {
             let (column, table) = (quoted(&field.name), quoted(&object.table));
             let sample = format!("SELECT {column} FROM {table} WHERE {column} IS NOT NULL LIMIT 1");
             let sample = statement(Action::Read, &sample, &[], &[(&field.name, &field.shape)]);
-            let sample = connection.read(&sample, &[], &Wait::until(soon())).await.unwrap().rows;
+            let sample = connection.read(&sample, &[], soon()).await.unwrap().rows;
             let value = sample[0][0].clone();
             let read = read_by(&catalog, &object.name, &field.name);
             planner.explain(&read).await.unwrap();
             let argument = bound(&read, &json!({ "key": value })).unwrap();
-            let found = connection.read(&read, &argument, &Wait::until(soon())).await.unwrap();
+            let found = connection.read(&read, &argument, soon()).await.unwrap();
             let at = object.fields.iter().position(|other| other.name == field.name).unwrap();
             assert!(!found.rows.is_empty(), "{}.{}", object.name, field.name);
             assert!(found.rows.iter().all(|row| row[at] == value), "{}.{}", object.name, field.name);
@@ -57,13 +57,13 @@ async fn rows_beyond_the_limit_are_cut_and_said_to_be() {
     let catalog = catalog(&admin).await;
     let connection = reader(&admin).await;
     let by_team = read_by(&catalog, "t", "team");
-    let found = connection.read(&by_team, &[Bound::Integer(1)], &Wait::until(soon())).await.unwrap();
+    let found = connection.read(&by_team, &[Bound::Integer(1)], soon()).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (5, true));
-    let found = connection.read(&by_team, &[Bound::Integer(2)], &Wait::until(soon())).await.unwrap();
+    let found = connection.read(&by_team, &[Bound::Integer(2)], soon()).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (1, false));
     let text = shape(FieldType::String, "longtext");
     let big = statement(Action::Read, "SELECT REPEAT('x', 100000)", &[], &[("big", &text)]);
-    let found = connection.read(&big, &[], &Wait::until(soon())).await.unwrap();
+    let found = connection.read(&big, &[], soon()).await.unwrap();
     assert_eq!((found.rows.len(), found.truncated), (0, true));
     assert!(connection.is_usable());
 }
@@ -106,7 +106,7 @@ async fn a_compiled_insert_and_update_change_their_one_row() {
 
     let by_code = read_by(&catalog, "bookings", "code");
     let key = bound(&by_code, &json!({ "key": "AB12CD" })).unwrap();
-    let rows = reader(&admin).await.read(&by_code, &key, &Wait::until(soon())).await.unwrap().rows;
+    let rows = reader(&admin).await.read(&by_code, &key, soon()).await.unwrap().rows;
     assert_eq!(
         rows,
         [vec![

@@ -127,8 +127,8 @@ async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
 
     let reader = reader(&admin).await;
     let by_id = read_by(&catalog, "t", "id");
-    let row = reader.read(&by_id, &[Bound::Integer(1)], &Wait::until(soon())).await.unwrap().rows.remove(0);
-    let empty = reader.read(&by_id, &[Bound::Integer(2)], &Wait::until(soon())).await.unwrap().rows.remove(0);
+    let row = reader.read(&by_id, &[Bound::Integer(1)], soon()).await.unwrap().rows.remove(0);
+    let empty = reader.read(&by_id, &[Bound::Integer(2)], soon()).await.unwrap().rows.remove(0);
     for (at, (native, _, argument, answer)) in cases.iter().enumerate() {
         assert_eq!(row[at + 1], *answer, "{native}");
         assert_eq!(empty[at + 1], Value::Null, "{native}");
@@ -139,7 +139,7 @@ async fn every_type_round_trips_is_found_by_its_value_and_can_be_null() {
             "TIME(6)" => vec![argument.clone()],
             native => bound(&by_value, &json!({ "key": answer })).unwrap_or_else(|| panic!("{native}")),
         };
-        let found = reader.read(&by_value, &key, &Wait::until(soon())).await.unwrap();
+        let found = reader.read(&by_value, &key, soon()).await.unwrap();
         assert_eq!(found.rows.len(), 1, "{native} is found by its own value");
     }
 }

@@ -84,11 +84,7 @@ async fn a_read_only_session_refuses_writes_in_the_driver_and_in_the_engine() {
     let mut connection = read_only(&admin).await;
     let error = connection.write(&insert, &row(1, "a", Bound::Null), soon(), None).await.unwrap_err();
     assert_eq!(error.fault, Fault::ReadOnlyRefused);
-    let error = connection
-        .into_reader()
-        .read(&insert, &row(1, "a", Bound::Null), &Wait::until(soon()))
-        .await
-        .unwrap_err();
+    let error = connection.into_reader().read(&insert, &row(1, "a", Bound::Null), soon()).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::ReadOnlyRefused, Some(*b"25006")));
     assert_eq!(names(&admin), "");
 }

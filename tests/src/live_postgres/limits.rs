@@ -8,20 +8,20 @@ async fn answers_are_cut_at_the_limits_and_say_so() {
     let credentials = database("");
     let connection = reader(&credentials).await;
     let series = |rows: u32| read_statement(&format!("SELECT generate_series(1, {rows})"), 0, 5);
-    let rows = connection.read(&series(5), &[], &Wait::until(soon())).await.unwrap();
+    let rows = connection.read(&series(5), &[], soon()).await.unwrap();
     assert_eq!((rows.rows.len(), rows.truncated), (5, false));
-    let rows = connection.read(&series(6), &[], &Wait::until(soon())).await.unwrap();
+    let rows = connection.read(&series(6), &[], soon()).await.unwrap();
     assert_eq!((rows.rows.len(), rows.truncated), (5, true));
 
     let wide = |bytes: u32| {
         read_statement(&format!("SELECT repeat('x', {bytes}) FROM generate_series(1, 3)"), 0, 100)
     };
-    let rows = connection.read(&wide(30_000), &[], &Wait::until(soon())).await.unwrap();
+    let rows = connection.read(&wide(30_000), &[], soon()).await.unwrap();
     assert_eq!((rows.rows.len(), rows.truncated), (2, true));
-    let rows = connection.read(&wide(5_000_000), &[], &Wait::until(soon())).await.unwrap();
+    let rows = connection.read(&wide(5_000_000), &[], soon()).await.unwrap();
     assert_eq!((rows.rows.len(), rows.truncated), (0, true));
     // Beyond the socket's budget the connection is given up.
-    let error = connection.read(&wide(20_000_000), &[], &Wait::until(soon())).await.unwrap_err();
+    let error = connection.read(&wide(20_000_000), &[], soon()).await.unwrap_err();
     assert_eq!(error.fault, Fault::ProtocolViolation);
     assert!(!connection.is_usable());
 }
@@ -40,8 +40,7 @@ async fn a_late_statement_is_answered_in_time_and_its_backend_is_gone() {
     let connection = reader(&credentials).await;
     let sleep = read_statement("SELECT pg_catalog.pg_sleep(30)::text", 0, 5);
     let started = Instant::now();
-    let error =
-        connection.read(&sleep, &[], &Wait::until(started + Duration::from_millis(300))).await.unwrap_err();
+    let error = connection.read(&sleep, &[], started + Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(error.fault, Fault::StatementTimeout);
     assert!(started.elapsed() < Duration::from_millis(800));
     assert!(!connection.is_usable());
@@ -53,8 +52,8 @@ async fn a_dropped_call_leaves_no_query_running() {
     let credentials = database("");
     let connection = reader(&credentials).await;
     let sleep = read_statement("SELECT pg_catalog.pg_sleep(30)::text", 0, 5);
-    let wait = Wait::until(soon());
-    let call = connection.read(&sleep, &[], &wait);
+    let deadline = soon();
+    let call = connection.read(&sleep, &[], deadline);
     assert!(tokio::time::timeout(Duration::from_millis(300), call).await.is_err());
     assert!(!connection.is_usable());
     gone_within_two_seconds(&credentials.database).await;
@@ -66,8 +65,7 @@ async fn the_session_itself_ends_a_statement_after_five_seconds() {
     let connection = reader(&credentials).await;
     let sleep = read_statement("SELECT pg_catalog.pg_sleep(30)::text", 0, 5);
     let started = Instant::now();
-    let error =
-        connection.read(&sleep, &[], &Wait::until(started + Duration::from_secs(20))).await.unwrap_err();
+    let error = connection.read(&sleep, &[], started + Duration::from_secs(20)).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::StatementTimeout, Some(*b"57014")));
     assert!(started.elapsed() < Duration::from_millis(5500));
     assert!(connection.is_usable());

@@ -74,7 +74,7 @@ async fn two_hundred_calls_share_ten_connections_and_the_surplus_hears_so_quickl
 async fn a_connection_that_the_server_closed_is_replaced_without_an_error() {
     let credentials = database(BOOKINGS);
     let (pools, key, source) = pools(&credentials);
-    let read = read_statement("SELECT note FROM public.bookings WHERE id = $1::int4", 1, 5);
+    let read = Arc::new(read_statement("SELECT note FROM public.bookings WHERE id = $1::int4", 1, 5));
     for _ in 0..3 {
         let rows = pools.read(&key, &source, &read, &[Bound::Integer(1)], soon()).await.unwrap();
         assert_eq!(rows.rows.len(), 1);

@@ -75,7 +75,7 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
             let connection = reader(&credentials).await;
             for id in 0..20 {
                 let id = Bound::Integer(1 + (client * 13 + id) as i128 % 100);
-                let rows = connection.read(&read, &[id], &Wait::until(soon())).await.unwrap();
+                let rows = connection.read(&read, &[id], soon()).await.unwrap();
                 assert_eq!(rows.rows, [mood()]);
             }
         })
@@ -89,10 +89,7 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
     let left = "SELECT pg_catalog.count(*)::text, (SELECT setting || source FROM pg_catalog.pg_settings \
                 WHERE name = 'default_transaction_read_only') FROM pg_catalog.pg_prepared_statements";
     for _ in 0..2 * SHARED {
-        let rows = stranger
-            .read(&statement(Action::Read, "t", left, 0, 2, 5), &[], &Wait::until(soon()))
-            .await
-            .unwrap();
+        let rows = stranger.read(&statement(Action::Read, "t", left, 0, 2, 5), &[], soon()).await.unwrap();
         assert_eq!(rows.rows, [[json!("0"), json!("offdefault")]]);
     }
 }
@@ -107,8 +104,7 @@ async fn a_read_cannot_write_and_runs_under_the_settings() {
         "SELECT pg_catalog.setval('numbers', 7)::text",
     ] {
         admin_sql(&credentials.database, "CREATE SEQUENCE IF NOT EXISTS numbers");
-        let refused =
-            connection.read(&read_statement(writes, 0, 5), &[], &Wait::until(soon())).await.unwrap_err();
+        let refused = connection.read(&read_statement(writes, 0, 5), &[], soon()).await.unwrap_err();
         assert_eq!(refused.fault, Fault::ReadOnlyRefused, "{writes}");
     }
     assert_eq!(
@@ -117,7 +113,7 @@ async fn a_read_cannot_write_and_runs_under_the_settings() {
     );
     let settings = "SELECT pg_catalog.concat_ws(' ', current_setting('statement_timeout'), \
          current_setting('lock_timeout'), current_setting('TimeZone'), current_setting('transaction_isolation'))";
-    let rows = connection.read(&read_statement(settings, 0, 5), &[], &Wait::until(soon())).await.unwrap();
+    let rows = connection.read(&read_statement(settings, 0, 5), &[], soon()).await.unwrap();
     assert_eq!(rows.rows, [[json!("5s 1s UTC read committed")]]);
     assert!(connection.is_usable());
 }
@@ -168,8 +164,7 @@ async fn a_late_read_is_cancelled_on_the_server() {
     let connection = reader(&credentials).await;
     let slow = read_statement("SELECT pg_catalog.pg_sleep(30)::text", 0, 5);
     let started = Instant::now();
-    let late =
-        connection.read(&slow, &[], &Wait::until(started + Duration::from_millis(300))).await.unwrap_err();
+    let late = connection.read(&slow, &[], started + Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(late.fault, Fault::StatementTimeout);
     assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
     assert!(!connection.is_usable());
@@ -181,7 +176,7 @@ async fn a_late_read_is_cancelled_on_the_server() {
     // Nobody else notices.
     let other = reader(&credentials).await;
     let one = read_statement("SELECT note FROM public.bookings WHERE id = 1", 0, 5);
-    assert_eq!(other.read(&one, &[], &Wait::until(soon())).await.unwrap().rows, [[json!("a")]]);
+    assert_eq!(other.read(&one, &[], soon()).await.unwrap().rows, [[json!("a")]]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -217,7 +212,7 @@ async fn a_type_that_came_later_costs_a_new_connection_and_no_error() {
     let (pools, key, source) = pools(&credentials);
     let read = |column: &str| {
         let text = format!("SELECT {column} FROM public.moods WHERE id = $1::int4");
-        statement(Action::Read, "moods", &text, 1, 1, 5)
+        Arc::new(statement(Action::Read, "moods", &text, 1, 1, 5))
     };
     let rows = pools.read(&key, &source, &read("mood"), &[Bound::Integer(1)], soon()).await.unwrap();
     assert_eq!(rows.rows, [[json!("cross")]]);

@@ -27,7 +27,7 @@ async fn a_plan_names_the_index_of_the_bound_table_without_values() {
     let broken = read_statement("SELECT nothing FROM public.bookings", 0, 5);
     assert_eq!(connection.explain(&broken).await.unwrap_err().fault, Fault::SchemaMismatch);
     // The connection is as it was.
-    assert!(connection.into_reader().read(&by_key, &[Bound::Integer(1)], &Wait::until(soon())).await.is_ok());
+    assert!(connection.into_reader().read(&by_key, &[Bound::Integer(1)], soon()).await.is_ok());
 }
 
 #[tokio::test]
@@ -46,8 +46,7 @@ async fn an_extensions_type_is_compared_by_its_own_operators() {
     let by_email = statement(Action::Read, "members", by_email, 1, 1, 5);
     let plan = connection.explain(&by_email).await.unwrap();
     assert_eq!(plan.uses_index.as_deref(), Some("members_email_key"));
-    let found =
-        connection.into_reader().read(&by_email, &[text("MEMBER7@example.COM")], &Wait::until(soon())).await;
+    let found = connection.into_reader().read(&by_email, &[text("MEMBER7@example.COM")], soon()).await;
     assert_eq!(found.unwrap().rows, [["Member7@Example.com"]]);
 }
 

@@ -56,16 +56,12 @@ async fn every_type_comes_back_as_the_contract_writes_it() {
         ("(inet '10.0.0.1')::text", json!("10.0.0.1/32")),
     ];
     for (expression, expected) in cases {
-        let rows = connection
-            .read(&read_statement(&format!("SELECT {expression}"), 0, 5), &[], &Wait::until(soon()))
-            .await;
+        let rows = connection.read(&read_statement(&format!("SELECT {expression}"), 0, 5), &[], soon()).await;
         assert_eq!(rows.map(|rows| rows.rows), Ok(vec![vec![expected]]), "{expression}");
     }
     // What text would have been needed for is a changed schema, not a crash.
-    let error = connection
-        .read(&read_statement("SELECT 'a'::tsvector", 0, 5), &[], &Wait::until(soon()))
-        .await
-        .unwrap_err();
+    let error =
+        connection.read(&read_statement("SELECT 'a'::tsvector", 0, 5), &[], soon()).await.unwrap_err();
     assert_eq!(error.fault, Fault::SchemaMismatch);
 }
 
@@ -103,13 +99,11 @@ async fn arguments_arrive_as_they_were_given() {
     ];
     for (cast, bound, expected) in cases {
         let statement = read_statement(&format!("SELECT $1::{cast}"), 1, 5);
-        let rows = connection.read(&statement, std::slice::from_ref(&bound), &Wait::until(soon())).await;
+        let rows = connection.read(&statement, std::slice::from_ref(&bound), soon()).await;
         assert_eq!(rows.map(|rows| rows.rows), Ok(vec![vec![expected]]), "{cast} {bound:?}");
     }
-    let error = connection
-        .read(&read_statement("SELECT $1::int4", 1, 5), &[text("x")], &Wait::until(soon()))
-        .await
-        .unwrap_err();
+    let error =
+        connection.read(&read_statement("SELECT $1::int4", 1, 5), &[text("x")], soon()).await.unwrap_err();
     assert_eq!((error.fault, error.sqlstate), (Fault::ConstraintViolated, Some(*b"22P02")));
     assert!(connection.is_usable());
 }

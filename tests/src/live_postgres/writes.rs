@@ -91,7 +91,7 @@ async fn no_session_writes_outside_of_a_counted_transaction() {
     for session in [Session::ReadOnly, Session::ReadWrite] {
         let connection = open(&credentials, session).await.into_reader();
         let sneaky = read_statement("DELETE FROM public.bookings RETURNING note", 0, 5);
-        let error = connection.read(&sneaky, &[], &Wait::until(soon())).await.unwrap_err();
+        let error = connection.read(&sneaky, &[], soon()).await.unwrap_err();
         assert_eq!((error.fault, error.sqlstate), (Fault::ReadOnlyRefused, Some(*b"25006")));
     }
     assert_eq!(admin_sql(&credentials.database, "SELECT count(*) FROM bookings"), "2");
@@ -102,9 +102,9 @@ async fn a_table_that_was_altered_is_read_again_without_an_error() {
     let credentials = database(BOOKINGS);
     let connection = reader(&credentials).await;
     let read = read_statement("SELECT seats FROM public.bookings WHERE id = $1::int4", 1, 5);
-    let before = connection.read(&read, &[Bound::Integer(1)], &Wait::until(soon())).await.unwrap();
+    let before = connection.read(&read, &[Bound::Integer(1)], soon()).await.unwrap();
     assert_eq!(before.rows, vec![vec![json!(1)]]);
     admin_sql(&credentials.database, "ALTER TABLE bookings ALTER seats TYPE bigint");
-    let after = connection.read(&read, &[Bound::Integer(1)], &Wait::until(soon())).await.unwrap();
+    let after = connection.read(&read, &[Bound::Integer(1)], soon()).await.unwrap();
     assert_eq!(after.rows, vec![vec![json!("1")]]);
 }

@@ -116,7 +116,7 @@ impl Wish {
         match explain(&self.services, &self.state, self.kind, &definition.statement).await {
             Ok(asked) => Ok(Ok(Checked {
                 request: BindingRequest::of(&definition),
-                hash: definition.statement.hash,
+                hash: definition.statement.hash.clone(),
                 asked,
                 confidence: proposal.confidence,
                 rationale: proposal.rationale.clone(),

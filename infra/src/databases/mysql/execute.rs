@@ -281,7 +281,7 @@ impl Mysql {
     }
 
     /// From here until [`Self::arrive`] the connection is nobody else's, whatever happens to our future.
-    pub(super) fn depart(&mut self, deadline: Instant) -> Result<Flight<'static>, DatabaseError> {
+    pub(super) fn depart(&mut self, deadline: Instant) -> Result<Flight, DatabaseError> {
         if !self.usable {
             return Err(errors::running(Failure::Lost));
         }
@@ -297,7 +297,7 @@ impl Mysql {
     /// locks and its view of the data are given up here.
     pub(super) async fn conclude<T>(
         &mut self,
-        flight: Flight<'_>,
+        flight: Flight,
         outcome: WireResult<T>,
     ) -> Result<T, DatabaseError> {
         let clean = match &outcome {

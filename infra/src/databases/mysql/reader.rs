@@ -12,7 +12,7 @@ use super::rows::RowSink;
 use super::{CLOSE_TIMEOUT, Mysql};
 use crate::databases::driver::Reader;
 use crate::databases::flights::Flights;
-use crate::databases::{DatabaseError, Rows, Wait};
+use crate::databases::{DatabaseError, Rows};
 use async_trait::async_trait;
 use bytes::Bytes;
 use domain::arguments::Bound;
@@ -84,21 +84,16 @@ impl MysqlReader {
         self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(
-        &self,
-        statement: &Statement,
-        parameters: &[Parameter],
-        wait: &Wait,
-    ) -> WireResult<Answered> {
-        let prepared = self.keep(statement, parameters.len(), wait).await?;
-        let answered = self.execute(statement, prepared, parameters, wait).await?;
+    async fn run(&self, statement: &Statement, parameters: &[Parameter]) -> WireResult<Answered> {
+        let prepared = self.keep(statement, parameters.len()).await?;
+        let answered = self.execute(statement, prepared, parameters).await?;
         match answered.end {
             // The server dropped its side: nothing ran, and preparing anew mends it.
             Err(Failure::Refused(error)) if errors::wants_preparation(error) => {
                 self.prepared().remove(&statement.hash, prepared);
                 self.close_statement(prepared);
-                let prepared = Box::pin(self.keep(statement, parameters.len(), wait)).await?;
-                Box::pin(self.execute(statement, prepared, parameters, wait)).await
+                let prepared = Box::pin(self.keep(statement, parameters.len())).await?;
+                Box::pin(self.execute(statement, prepared, parameters)).await
             }
             _ => Ok(answered),
         }
@@ -109,20 +104,19 @@ impl MysqlReader {
         statement: &Statement,
         prepared: Prepared,
         parameters: &[Parameter],
-        wait: &Wait,
     ) -> WireResult<Answered> {
         let most = statement.limit as usize + 1;
         let payload = packets::execute(prepared.statement, parameters);
-        self.ask(payload, |answer| Answer::Rows(most, answer), wait).await
+        self.ask(payload, |answer| Answer::Rows(most, answer)).await
     }
 
-    async fn keep(&self, statement: &Statement, parameters: usize, wait: &Wait) -> WireResult<Prepared> {
+    async fn keep(&self, statement: &Statement, parameters: usize) -> WireResult<Prepared> {
         let kept = self.prepared().get(&statement.hash);
         if let Some(prepared) = kept {
             return Ok(prepared);
         }
         // Boxed, as all that is rare on the way of a read.
-        let asked = self.ask(packets::prepare(&statement.text), Answer::Prepared, wait);
+        let asked = self.ask(packets::prepare(&statement.text), Answer::Prepared);
         let prepared = Box::pin(asked).await??;
         if prepared.parameters != parameters {
             self.close_statement(prepared);
@@ -139,10 +133,9 @@ impl MysqlReader {
         &self,
         payload: Vec<u8>,
         kind: impl FnOnce(oneshot::Sender<T>) -> Answer,
-        wait: &Wait,
     ) -> WireResult<T> {
         let (answer, answered) = oneshot::channel();
-        let flight = self.flights.depart_for(Some(wait));
+        let flight = self.flights.depart();
         let sent = self.requests.send(Request { payload, answer: kind(answer) });
         let answered = if sent.is_ok() { answered.await.ok() } else { None };
         flight.land();
@@ -193,15 +186,20 @@ impl Reader for MysqlReader {
         self.shares
     }
 
-    async fn read(&self, statement: &Statement, binds: &[Bound], wait: &Wait) -> Result<Rows, DatabaseError> {
+    async fn read(
+        &self,
+        statement: &Statement,
+        binds: &[Bound],
+        deadline: Instant,
+    ) -> Result<Rows, DatabaseError> {
         let parameters = arguments::encode_all(statement, binds)?;
         if !self.is_usable() {
             return Err(errors::running(Failure::Lost));
         }
-        if wait.deadline <= Instant::now() {
+        if deadline <= Instant::now() {
             return Err(errors::timed_out());
         }
-        match timeout_at(wait.deadline.into(), pin!(self.run(statement, &parameters, wait))).await {
+        match timeout_at(deadline.into(), pin!(self.run(statement, &parameters))).await {
             Ok(answered) => self.found(statement, answered).map_err(|error| error.among(&self.flights)),
             Err(_elapsed) => Err(errors::timed_out()),
         }

@@ -10,7 +10,6 @@ use super::execute::Origin;
 use super::link::Link;
 use super::wire::Wire;
 use super::{Mysql, ServerInfo};
-use crate::databases::Wait;
 use crate::databases::dial::Dialer;
 use crate::databases::driver::{Connection, Credentials, Reader, Session};
 use crate::databases::guard::Guard;
@@ -224,6 +223,11 @@ fn text_shape() -> Shape {
         set: false,
         element: None,
     }
+}
+
+/// A frozen statement, where it does not matter which.
+pub(crate) fn any_read() -> Statement {
+    statement(Action::Read, "SELECT 1", 1)
 }
 
 /// A frozen statement with one text parameter and so many text columns.

@@ -4,7 +4,7 @@ use super::breaker::Breaker;
 use super::lanes::{Opened, Share};
 use super::slots::{Pool, Warm};
 use crate::databases::DatabaseError;
-use crate::databases::driver::{Connection, Reader, Session};
+use crate::databases::driver::{Connection, Session};
 use crate::databases::error::Fault;
 use std::sync::Arc;
 use std::time::Instant;
@@ -38,14 +38,6 @@ impl Checkout {
             Some(Warm::Writes(connection)) => connection.as_mut(),
             // `Pools::checkout` fills an empty place before it hands it on.
             Some(Warm::Reads(_)) | None => unreachable!("a checkout is used before it was filled"),
-        }
-    }
-
-    /// The connection of a checkout for reads.
-    pub(super) fn reader(&mut self) -> &dyn Reader {
-        match &self.connection {
-            Some(Warm::Reads(reader)) => reader.as_ref(),
-            Some(Warm::Writes(_)) | None => unreachable!("a checkout is used before it was filled"),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::breaker::Breaker;
 use super::checkout::Checkout;
-use super::lanes::{Lanes, Share};
+use super::lanes::{Lanes, Part, Share};
 use super::seen::Usage;
 use crate::databases::driver::{Connection, Reader, Session};
 use crate::databases::error::Fault;
@@ -36,15 +36,17 @@ pub(super) struct State {
     closed: bool,
     /// A task looks after idle connections.
     watched: bool,
-    taken: usize,
+    pub(super) taken: usize,
+    /// A connection is being opened for a read that is late.
+    pub(super) dialling: bool,
     /// The most recently used is last, and taken first: the others grow old and are closed.
-    idle: Vec<Idle>,
+    pub(super) idle: Vec<Idle>,
     pub(super) lanes: Lanes,
     /// First come first served: who comes while others wait stands behind them.
     line: VecDeque<Waiting>,
 }
 
-struct Idle {
+pub(super) struct Idle {
     connection: Warm,
     since: Instant,
 }
@@ -61,6 +63,15 @@ pub(super) enum Want {
     Share,
     /// A connection for himself.
     Alone(Session),
+}
+
+impl Want {
+    fn session(self) -> Session {
+        match self {
+            Want::Share => Session::ReadOnly,
+            Want::Alone(session) => session,
+        }
+    }
 }
 
 /// What he gets.
@@ -138,20 +149,6 @@ impl Pool {
         }
     }
 
-    /// A place for a read that has one already, if nobody else needs it: one with a warm connection in it, or any.
-    pub(super) fn second_place(pool: &Arc<Self>, any: bool) -> Option<Checkout> {
-        let mut state = pool.state();
-        let is_free = state.line.is_empty() && state.taken < limits::POOL_SIZE;
-        let is_warm = || state.idle.iter().any(|idle| idle.connection.session() == Session::ReadOnly);
-        if !is_free || !(any || is_warm()) || !state.lanes.may_ask_twice() {
-            return None;
-        }
-        match state.grant(pool, Want::Alone(Session::ReadOnly), Instant::now())? {
-            Turn::Alone(checkout) => Some(checkout),
-            Turn::Share(_) => unreachable!("a share for who did not ask for one"),
-        }
-    }
-
     /// False where waiting is of no use: whoever joined could not be served in time, by what the last ones took.
     fn is_served_in_time(&self, state: &State, now: Instant, patience: Instant) -> bool {
         let before = state.line.len();
@@ -205,15 +202,9 @@ impl Pool {
     }
 
     /// The end of a read. The connection, if nobody else reads from it.
-    pub(super) fn leave(
-        self: &Arc<Self>,
-        lane: u64,
-        number: u64,
-        since: Instant,
-        now: Instant,
-    ) -> Option<Arc<dyn Reader>> {
+    pub(super) fn leave(self: &Arc<Self>, part: &Part, now: Instant) -> Option<Arc<dyn Reader>> {
         let mut state = self.state();
-        let last = state.lanes.leave(lane, number, since, now);
+        let last = state.lanes.leave(part, now);
         let somebody_joins = last.is_none() && state.somebody_waits();
         drop(state);
         if somebody_joins {
@@ -294,25 +285,31 @@ impl State {
         if self.taken >= limits::POOL_SIZE {
             return None;
         }
+        let connection = self.take(want.session());
+        Some(Turn::Alone(self.place(pool, want, connection, now)))
+    }
+
+    pub(super) fn place(
+        &mut self,
+        pool: &Arc<Pool>,
+        want: Want,
+        connection: Option<Warm>,
+        now: Instant,
+    ) -> Checkout {
         self.taken += 1;
-        let session = match want {
-            Want::Share => Session::ReadOnly,
-            Want::Alone(session) => session,
-        };
-        let connection = self.take(session);
-        Some(Turn::Alone(Checkout {
+        Checkout {
             pool: pool.clone(),
             warm: connection.is_some(),
             connection,
-            session,
+            session: want.session(),
             closed: want != Want::Share,
             since: now,
             holds_place: true,
-        }))
+        }
     }
 
     /// A connection that broke while it waited is dropped here: nothing runs on it.
-    fn take(&mut self, session: Session) -> Option<Warm> {
+    pub(super) fn take(&mut self, session: Session) -> Option<Warm> {
         while let Some(at) = self.idle.iter().rposition(|idle| idle.connection.session() == session) {
             let found = self.idle.remove(at);
             if found.connection.is_usable() {

@@ -1,26 +1,32 @@
+mod late;
 mod sharing;
 
 use super::*;
+use crate::databases::Plan;
 use crate::databases::driver::{Connection, ReadOnlyProof, Reader, ServerInfo};
-use crate::databases::{Plan, Wait};
 use async_trait::async_trait;
 use domain::catalog::Catalog;
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// A connection that counts itself and does nothing else.
+/// What a connection answers to a read.
+type Reads = Box<dyn Fn() -> BoxFuture<'static, Result<Rows, DatabaseError>> + Send + Sync>;
+
+/// A connection that counts itself.
 struct Fake {
     open: Arc<AtomicUsize>,
     usable: Arc<AtomicBool>,
     /// Closing waits for this, as it does while a cancel is under way.
     closing: Option<Arc<Notify>>,
+    reads: Option<Reads>,
 }
 
 impl Fake {
     fn new(open: &Arc<AtomicUsize>) -> Self {
         open.fetch_add(1, Ordering::SeqCst);
-        Self { open: open.clone(), usable: Arc::new(AtomicBool::new(true)), closing: None }
+        Self { open: open.clone(), usable: Arc::new(AtomicBool::new(true)), closing: None, reads: None }
     }
 }
 
@@ -30,7 +36,7 @@ impl Drop for Fake {
     }
 }
 
-const UNUSED: &str = "the pool does not run statements";
+const UNUSED: &str = "no statement is to be run on it";
 
 #[async_trait]
 impl Connection for Fake {
@@ -88,13 +94,22 @@ impl Reader for Fake {
     fn shares(&self) -> bool {
         true
     }
-    async fn read(&self, _: &Statement, _: &[Bound], _: &Wait) -> Result<Rows, DatabaseError> {
-        unreachable!("{UNUSED}")
+    async fn read(&self, _: &Statement, _: &[Bound], _: Instant) -> Result<Rows, DatabaseError> {
+        self.reads.as_ref().expect(UNUSED)().await
     }
     async fn close(self: Arc<Self>) {
         if let Some(closing) = &self.closing {
             closing.notified().await;
         }
+    }
+}
+
+/// What happens in another task.
+async fn until(done: impl Fn() -> bool) {
+    let give_up = Instant::now() + Duration::from_secs(30);
+    while !done() {
+        assert!(Instant::now() < give_up, "it does not happen");
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -195,8 +210,12 @@ async fn line(pool: &Arc<Pool>, length: usize, patience: Instant) -> Vec<tokio::
 }
 
 async fn all_taken(pool: &Arc<Pool>) -> Vec<Checkout> {
+    all_taken_but(pool, 0).await
+}
+
+async fn all_taken_but(pool: &Arc<Pool>, free: usize) -> Vec<Checkout> {
     let mut taken = Vec::new();
-    for _ in 0..limits::POOL_SIZE {
+    while pool.usage().used + free < limits::POOL_SIZE {
         taken.push(Pool::checkout(pool, Session::ReadOnly, now()).await.unwrap());
     }
     taken
@@ -243,8 +262,5 @@ async fn a_closed_pool_keeps_no_connection() {
     pool.close();
     drop(first);
     // Closing is spawned; it needs one turn of the runtime for each.
-    while open.load(Ordering::SeqCst) > 0 {
-        tokio::task::yield_now().await;
-    }
-    assert_eq!(open.load(Ordering::SeqCst), 0);
+    until(|| open.load(Ordering::SeqCst) == 0).await;
 }

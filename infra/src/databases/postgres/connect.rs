@@ -16,7 +16,7 @@ use crate::databases::error::Fault;
 use crate::databases::flights::Flights;
 use crate::databases::socket::{Budget, Metered};
 use crate::databases::tls::{self, TlsStream};
-pub(super) use canceller::Canceller;
+pub(super) use canceller::{CANCELLED_AGAIN, Canceller};
 use domain::limits;
 use events::integration::SslMode;
 pub(super) use login::UnsafeAuthentication;

@@ -6,7 +6,6 @@ use super::errors;
 use super::session::{self, BEGIN_WRITE};
 use super::trace;
 use super::values::{Raw, Unreadable, decode};
-use crate::databases::Wait;
 use crate::databases::driver::{BeforeCommit, Rows, Trace, Written};
 use crate::databases::error::{DatabaseError, Fault};
 use crate::databases::flights::Flight;
@@ -106,7 +105,7 @@ impl Postgres {
         budget: u64,
         work: impl AsyncFnOnce(&mut Self) -> T,
     ) -> Result<T, DatabaseError> {
-        let flight = self.depart(budget, None);
+        let flight = self.depart(budget);
         // Pinned here, for it is large and would be moved.
         match timeout_at(deadline.into(), pin!(work(self))).await {
             Ok(done) => {
@@ -118,8 +117,8 @@ impl Postgres {
     }
 
     /// Others under way may have spent some of the `budget`, but a server that sends without end gets twice that at most.
-    fn depart<'a>(&self, budget: u64, wait: Option<&'a Wait>) -> Flight<'a> {
-        let flight = self.flights.depart_for(wait);
+    fn depart(&self, budget: u64) -> Flight {
+        let flight = self.flights.depart();
         let others = self.flights.under_way() > 1;
         self.budget.reset(if others { budget.saturating_mul(2) } else { budget });
         flight
@@ -181,43 +180,38 @@ pub(super) async fn read(
     postgres: &Postgres,
     statement: &Statement,
     binds: &[Bound],
-    wait: &Wait,
+    deadline: Instant,
 ) -> Result<Rows, DatabaseError> {
-    if wait.deadline <= Instant::now() {
+    if deadline <= Instant::now() {
         return Err(errors::by_sqlstate("57014"));
     }
     let run = async {
-        match read_once(postgres, statement, binds, wait).await {
+        match read_once(postgres, statement, binds).await {
             // The table was altered since the statement was prepared here. A read may simply run again.
             Err(Failure::Engine(error)) if !postgres.pooled && errors::is_stale_preparation(&error) => {
                 postgres.prepared().remove(&statement.hash);
-                Box::pin(read_once(postgres, statement, binds, wait)).await
+                Box::pin(read_once(postgres, statement, binds)).await
             }
             done => done,
         }
     };
-    match timeout_at(wait.deadline.into(), pin!(run)).await {
+    match timeout_at(deadline.into(), pin!(run)).await {
         Ok(done) => done.map_err(|failure| postgres.classify(&failure).among(&postgres.flights)),
         Err(_elapsed) => Err(errors::by_sqlstate("57014")),
     }
 }
 
-async fn read_once(
-    postgres: &Postgres,
-    statement: &Statement,
-    binds: &[Bound],
-    wait: &Wait,
-) -> Result<Rows, Failure> {
+async fn read_once(postgres: &Postgres, statement: &Statement, binds: &[Bound]) -> Result<Rows, Failure> {
     let ready = match postgres.at_hand(&statement.hash, &statement.text) {
         Some(ready) => ready,
         None => {
-            let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES, Some(wait));
+            let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES);
             let ready = Box::pin(postgres.ready(&statement.hash, &statement.text)).await;
             flight.land();
             ready?
         }
     };
-    let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES, Some(wait));
+    let flight = postgres.depart(limits::SOCKET_BUDGET_BYTES);
     let client = &postgres.client;
     let read = async { Ok(collect(ready.run(client, binds).await?, statement.limit).await?.rows) };
     let done = session::read_only(client, postgres.pooled, read).await;

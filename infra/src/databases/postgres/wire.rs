@@ -1,6 +1,6 @@
 //! The socket of a connection, moved by a task of its own, so that statements of several callers travel together.
 
-use super::connect::{Canceller, Socket};
+use super::connect::{CANCELLED_AGAIN, Canceller, Socket};
 use crate::databases::afterwards;
 use futures_util::future::poll_fn;
 use std::task::{Context, Poll};
@@ -12,8 +12,6 @@ use tokio_postgres::Connection;
 /// How long a connection may stay after its client is gone: to say goodbye, and for the end of a statement that is
 /// being cancelled. A pooler forgets by what to cancel once the socket is closed, and the server does not notice that.
 const GOODBYE: Duration = Duration::from_secs(2);
-/// How long a cancel has until the next one is sent.
-const CANCELLED_AGAIN: Duration = Duration::from_millis(100);
 
 /// Dropped after its client, it tells the server that nothing more comes.
 pub(super) struct Wire {

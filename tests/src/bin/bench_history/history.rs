@@ -154,7 +154,7 @@ impl History {
         definition.tool_name = format!("Change phone {number}");
         definition.description = format!("Changes a patient's phone number, in the words of draft {limit}");
         let table = format!("patients_{}", number % 40);
-        let statement = &mut definition.statement;
+        let statement = std::sync::Arc::make_mut(&mut definition.statement);
         statement.text = statement.text.replace("patients", &table);
         statement.text.push_str(&format!(" /* {limit} */"));
         statement.object.clone_from(&table);

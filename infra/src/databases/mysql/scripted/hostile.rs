@@ -16,8 +16,7 @@ async fn answered(bytes: Vec<u8>) -> (Fault, Vec<u8>) {
         peer
     };
     let client = async {
-        let error =
-            connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await.unwrap_err();
+        let error = connection.read(&read, &[Bound::Text("a".into())], soon()).await.unwrap_err();
         assert!(!connection.is_usable());
         drop(connection);
         error.fault
@@ -97,7 +96,7 @@ async fn rows_without_end_stop_at_the_budget() {
         sent
     };
     let client = async {
-        let found = connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await.unwrap();
+        let found = connection.read(&read, &[Bound::Text("a".into())], soon()).await.unwrap();
         // The first row fits into an answer; the rest was cut, and the connection with it.
         assert_eq!((found.rows.len(), found.truncated), (1, true));
         assert!(!connection.is_usable());
@@ -128,8 +127,8 @@ async fn more_than_was_asked_for_poisons_the_connection() {
     };
     let client = async {
         let binds = [Bound::Text("a".into())];
-        assert_eq!(connection.read(&read, &binds, &Wait::until(soon())).await.unwrap().rows, [["mine"]]);
-        let error = connection.read(&read, &binds, &Wait::until(soon())).await.unwrap_err();
+        assert_eq!(connection.read(&read, &binds, soon()).await.unwrap().rows, [["mine"]]);
+        let error = connection.read(&read, &binds, soon()).await.unwrap_err();
         assert_eq!(error.fault, Fault::ProtocolViolation);
         assert!(!connection.is_usable());
     };
@@ -154,8 +153,7 @@ async fn a_byte_at_a_time_ends_at_the_deadline() {
     let client = async {
         let start = Instant::now();
         let deadline = start + Duration::from_millis(200);
-        let error =
-            connection.read(&read, &[Bound::Text("a".into())], &Wait::until(deadline)).await.unwrap_err();
+        let error = connection.read(&read, &[Bound::Text("a".into())], deadline).await.unwrap_err();
         assert_eq!(error.fault, Fault::StatementTimeout);
         assert!(start.elapsed() < Duration::from_secs(1));
         drop(connection);
@@ -197,7 +195,7 @@ async fn mangled_answers_never_panic() {
             // hanging up ends what waits for more
         };
         let client = async {
-            let _ = connection.read(&read, &[Bound::Text("a".into())], &Wait::until(soon())).await;
+            let _ = connection.read(&read, &[Bound::Text("a".into())], soon()).await;
         };
         tokio::join!(client, server);
     }

@@ -31,8 +31,8 @@ async fn a_prepared_read_takes_one_round_trip() {
         assert_eq!(&sent[10..], [0, 1, 253, 0, 1, b'a']);
     };
     let client = async {
-        let first = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
-        let second = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
+        let first = connection.read(&read, &argument(), soon()).await.unwrap();
+        let second = connection.read(&read, &argument(), soon()).await.unwrap();
         assert_eq!(first.rows, [["one"]]);
         assert_eq!(second.rows, [["two"]]);
     };
@@ -54,11 +54,8 @@ async fn a_statement_that_the_server_forgot_is_prepared_again() {
         peer.rows(1, &[text_row(&["again"])]).await;
     };
     let client = async {
-        connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
-        assert_eq!(
-            connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap().rows,
-            [["again"]]
-        );
+        connection.read(&read, &argument(), soon()).await.unwrap();
+        assert_eq!(connection.read(&read, &argument(), soon()).await.unwrap().rows, [["again"]]);
     };
     tokio::join!(client, server);
 }
@@ -79,7 +76,7 @@ async fn old_statements_make_room_on_the_server() {
     let client = async {
         for number in 0..201 {
             let read = statement(Action::Read, &format!("SELECT {number} FROM t WHERE p = ?"), 1);
-            connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap();
+            connection.read(&read, &argument(), soon()).await.unwrap();
         }
     };
     tokio::join!(client, server);
@@ -90,8 +87,7 @@ async fn reads_of_several_travel_together_and_each_gets_his_own_answer() {
     let (connection, mut peer) = reading(Engine::MariaDb);
     assert!(connection.shares());
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
-    let ask =
-        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let ask = async |value: &str| connection.read(&read, &[Bound::Text(value.into())], soon()).await;
     let server = async {
         peer.prepare(1, 1).await;
         peer.rows(1, &[]).await;
@@ -125,8 +121,7 @@ async fn reads_of_several_travel_together_and_each_gets_his_own_answer() {
 async fn a_connection_that_ends_between_answers_is_lost_for_those_behind() {
     let (connection, mut peer) = reading(Engine::MariaDb);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
-    let ask =
-        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let ask = async |value: &str| connection.read(&read, &[Bound::Text(value.into())], soon()).await;
     let server = async move {
         peer.prepare(1, 1).await;
         peer.rows(1, &[]).await;
@@ -148,8 +143,7 @@ async fn a_connection_that_ends_between_answers_is_lost_for_those_behind() {
 async fn what_cannot_be_read_of_anothers_answer_is_no_violation_of_mine() {
     let (connection, mut peer) = reading(Engine::MariaDb);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
-    let ask =
-        async |value: &str| connection.read(&read, &[Bound::Text(value.into())], &Wait::until(soon())).await;
+    let ask = async |value: &str| connection.read(&read, &[Bound::Text(value.into())], soon()).await;
     let server = async move {
         peer.prepare(1, 1).await;
         peer.rows(1, &[]).await;
@@ -243,7 +237,7 @@ async fn a_refused_write_is_rolled_back_and_the_connection_goes_on() {
 async fn a_deadline_that_has_passed_sends_nothing() {
     let (connection, peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
-    let error = connection.read(&read, &argument(), &Wait::until(Instant::now())).await.unwrap_err();
+    let error = connection.read(&read, &argument(), Instant::now()).await.unwrap_err();
     assert_eq!(error.fault, Fault::StatementTimeout);
     assert!(connection.is_usable());
     drop(connection);
@@ -255,7 +249,7 @@ async fn an_idle_connection_that_the_server_closed_with_a_word_is_lost_not_hosti
     let (connection, mut peer) = reading(Engine::MySql);
     let read = statement(Action::Read, "SELECT x FROM t WHERE p = ?", 1);
     peer.give(0, &error(4031, "The client was disconnected by the server because of inactivity.")).await;
-    let lost = connection.read(&read, &argument(), &Wait::until(soon())).await.unwrap_err();
+    let lost = connection.read(&read, &argument(), soon()).await.unwrap_err();
     assert_eq!((lost.fault, connection.is_usable()), (Fault::ConnectionLost, false));
 }
 
@@ -268,8 +262,8 @@ async fn other_columns_than_were_compiled_are_a_mismatch() {
         peer.rows(1, &[text_row(&["one"])]).await;
     };
     let binds = argument();
-    let wait = Wait::until(soon());
-    let (outcome, ()) = tokio::join!(connection.read(&read, &binds, &wait), server);
+    let deadline = soon();
+    let (outcome, ()) = tokio::join!(connection.read(&read, &binds, deadline), server);
     assert_eq!(outcome.unwrap_err().fault, Fault::SchemaMismatch);
     assert!(connection.is_usable());
 }

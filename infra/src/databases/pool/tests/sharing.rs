@@ -1,11 +1,21 @@
 //! Reads of several callers on one connection.
 
-use super::super::lanes::AT_FIRST;
+use super::super::lanes::TRIED_AFTER;
 use super::super::slots::Want;
 use super::*;
 
+/// How many reads a connection is given where they answer so fast.
+const MANY: usize = 8;
+
+/// A pool in which everything is as quick as ever, however long the test is kept from running.
+fn learnt() -> (Arc<Pool>, Arc<AtomicUsize>) {
+    let pool = Arc::new(Pool::default());
+    pool.state().lanes.learn(Duration::from_secs(60), Duration::from_micros(500));
+    (pool, Arc::new(AtomicUsize::new(0)))
+}
+
 /// A part in a connection, opened first if need be, as `Pools::share` makes it.
-async fn part(pool: &Arc<Pool>, open: &Arc<AtomicUsize>) -> Share {
+pub(super) async fn part(pool: &Arc<Pool>, open: &Arc<AtomicUsize>) -> Share {
     match Pool::turn(pool, Want::Share, now()).await.unwrap() {
         Turn::Share(share) => share,
         Turn::Alone(mut checkout) => {
@@ -20,7 +30,7 @@ async fn part(pool: &Arc<Pool>, open: &Arc<AtomicUsize>) -> Share {
 /// Every connection read from, by as many as there is room for.
 async fn all_full(pool: &Arc<Pool>, open: &Arc<AtomicUsize>) -> Vec<Share> {
     let mut parts = Vec::new();
-    for _ in 0..limits::POOL_SIZE * AT_FIRST as usize {
+    for _ in 0..limits::POOL_SIZE * MANY {
         parts.push(part(pool, open).await);
     }
     parts
@@ -28,9 +38,9 @@ async fn all_full(pool: &Arc<Pool>, open: &Arc<AtomicUsize>) -> Vec<Share> {
 
 #[tokio::test]
 async fn reads_fill_one_connection_before_they_take_another() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let mut parts = Vec::new();
-    for _ in 0..AT_FIRST as usize {
+    for _ in 0..MANY {
         parts.push(part(&pool, &open).await);
         assert_eq!(pool.usage().used, 1);
     }
@@ -46,9 +56,10 @@ async fn reads_fill_one_connection_before_they_take_another() {
 
 #[tokio::test]
 async fn nobody_joins_a_connection_that_is_slow_or_broken() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
+    pool.state().lanes.learn(Duration::from_millis(1), Duration::from_micros(500));
     let slow = part(&pool, &open).await;
-    std::thread::sleep(Duration::from_millis(3));
+    std::thread::sleep(Duration::from_millis(4));
     let quick = part(&pool, &open).await;
     assert_eq!(pool.usage().used, 2);
     drop(slow);
@@ -67,19 +78,29 @@ async fn nobody_joins_a_connection_that_is_slow_or_broken() {
     drop((broken, other));
 }
 
+/// A read that had a connection for itself.
+pub(super) async fn took(
+    pool: &Arc<Pool>,
+    open: &Arc<AtomicUsize>,
+    statement: &str,
+    millis: u64,
+    answered: bool,
+) {
+    let share = part(pool, open).await;
+    let part = share.part();
+    pool.state().lanes.ended(&part, part.since + Duration::from_millis(millis), statement, answered);
+}
+
 #[tokio::test]
 async fn a_statement_that_is_slow_again_and_again_has_a_connection_for_itself() {
     let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
-    let took = |statement: &str, millis| {
-        pool.state().lanes.took(statement, Duration::from_millis(millis), true);
-    };
     let want = |statement: &str| pool.state().lanes.plan(statement, Duration::from_secs(5)).want;
-    took("quick", 1);
-    took("slow", 50);
+    took(&pool, &open, "quick", 1, true).await;
+    took(&pool, &open, "slow", 50, true).await;
     assert_eq!(want("slow"), Want::Share, "once may be chance");
     for _ in 0..4 {
-        took("slow", 50);
-        took("quick", 1);
+        took(&pool, &open, "slow", 50, true).await;
+        took(&pool, &open, "quick", 1, true).await;
     }
     let alone = Want::Alone(Session::ReadOnly);
     assert_eq!((want("slow"), want("quick")), (alone, Want::Share));
@@ -92,14 +113,14 @@ async fn a_statement_that_is_slow_again_and_again_has_a_connection_for_itself() 
     assert_eq!(pool.usage().used, 2, "nobody joins it");
     drop((slow, quick));
     for _ in 0..8 {
-        took("slow", 1);
+        took(&pool, &open, "slow", 1, true).await;
     }
     assert_eq!(want("slow"), Want::Share);
 }
 
 #[tokio::test]
 async fn who_waits_joins_as_soon_as_one_has_left() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let mut parts = all_full(&pool, &open).await;
     let mut waiting = Box::pin(Pool::turn(&pool, Want::Share, now() + Duration::from_secs(60)));
     assert!(waiting.as_mut().now_or_never().is_none());
@@ -111,7 +132,7 @@ async fn who_waits_joins_as_soon_as_one_has_left() {
 
 #[tokio::test]
 async fn a_write_that_waits_is_not_overtaken_by_reads() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let mut parts = all_full(&pool, &open).await;
     let patience = now() + Duration::from_secs(60);
     let mut write = Box::pin(Pool::turn(&pool, Want::Alone(Session::ReadWrite), patience));
@@ -120,14 +141,14 @@ async fn a_write_that_waits_is_not_overtaken_by_reads() {
     parts.pop();
     let mut read = Box::pin(Pool::turn(&pool, Want::Share, patience));
     assert!(read.as_mut().now_or_never().is_none());
-    parts.truncate(parts.len() - AT_FIRST as usize + 1);
+    parts.truncate(parts.len() - MANY + 1);
     assert!(matches!(write.now_or_never(), Some(Ok(Turn::Alone(_)))));
     assert!(matches!(read.now_or_never(), Some(Ok(Turn::Share(_) | Turn::Alone(_)))));
 }
 
 #[tokio::test]
 async fn a_turn_that_nobody_takes_goes_to_the_next() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let mut parts = all_full(&pool, &open).await;
     let patience = now() + Duration::from_secs(60);
     let turn = || Box::pin(Pool::turn(&pool, Want::Share, patience));
@@ -145,7 +166,7 @@ async fn a_turn_that_nobody_takes_goes_to_the_next() {
 
 #[tokio::test]
 async fn who_gives_up_in_front_lets_those_behind_join() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let mut parts = all_full(&pool, &open).await;
     let patience = now() + Duration::from_secs(60);
     let mut write = Box::pin(Pool::turn(&pool, Want::Alone(Session::ReadWrite), patience));
@@ -159,31 +180,50 @@ async fn who_gives_up_in_front_lets_those_behind_join() {
 
 #[tokio::test]
 async fn a_connection_that_is_read_from_when_its_pool_closes_is_closed_by_the_last() {
-    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let (pool, open) = learnt();
     let (first, last) = (part(&pool, &open).await, part(&pool, &open).await);
     pool.close();
     drop(first);
     tokio::task::yield_now().await;
     assert_eq!(open.load(Ordering::SeqCst), 1);
     drop(last);
-    while open.load(Ordering::SeqCst) > 0 {
-        tokio::task::yield_now().await;
-    }
+    until(|| open.load(Ordering::SeqCst) == 0).await;
     assert_eq!((pool.usage().used, pool.usage().idle), (0, 0));
 }
 
-#[test]
-fn what_was_not_answered_does_not_count_as_quick() {
-    let pool = Pool::default();
+#[tokio::test]
+async fn what_was_not_answered_does_not_count_as_quick() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
     let patience = || pool.state().lanes.plan("any", Duration::from_secs(5)).patience;
     assert_eq!(patience(), None);
-    let far = Duration::from_millis(80);
-    pool.state().lanes.took("any", far, true);
+    took(&pool, &open, "any", 80, true).await;
     let before = patience();
-    pool.state().lanes.took("any", Duration::from_millis(1), false);
+    took(&pool, &open, "any", 1, false).await;
     assert_eq!(patience(), before);
-    pool.state().lanes.took("any", Duration::from_millis(1), true);
+    took(&pool, &open, "any", 1, true).await;
     assert!(patience() < before);
+}
+
+#[tokio::test]
+async fn who_waited_for_another_is_not_called_slow() {
+    let (pool, open) = learnt();
+    pool.state().lanes.learn(Duration::from_millis(1), Duration::from_micros(1));
+    let (slow, innocent) = (part(&pool, &open).await, part(&pool, &open).await);
+    assert_eq!(pool.usage().used, 1);
+    let (first, second) = (slow.part(), innocent.part());
+    let much = Duration::from_secs(2);
+    let patience = |statement| pool.state().lanes.plan(statement, Duration::from_secs(5)).patience;
+    let usual = patience("innocent");
+    // At its deadline, behind one that goes on.
+    pool.state().lanes.ended(&second, second.since + much, "innocent", false);
+    assert_eq!(patience("innocent"), usual);
+    pool.state().lanes.ended(&first, first.since + much, "slow", false);
+    assert!(patience("slow") > usual);
+    // And answered as soon as that one was.
+    assert!(pool.state().lanes.leave(&first, first.since + much).is_none());
+    let answered = first.since + much + Duration::from_millis(1);
+    pool.state().lanes.ended(&second, answered, "innocent", true);
+    assert_eq!(patience("innocent"), usual);
 }
 
 #[test]
@@ -194,44 +234,65 @@ fn little_time_is_spent_alone() {
 }
 
 #[tokio::test]
-async fn only_so_many_ask_twice_and_none_while_others_wait() {
-    let pool = Arc::new(Pool::default());
-    let places = |pool: &Arc<Pool>| std::iter::from_fn(|| Pool::second_place(pool, true)).count();
-    // A place each, given back at once.
-    assert_eq!(places(&pool), 10);
-    for _ in 0..31 {
-        pool.state().lanes.took("any", Duration::from_millis(1), true);
-    }
-    assert_eq!(places(&pool), 1);
-    for _ in 0..160 {
-        pool.state().lanes.took("any", Duration::from_millis(1), true);
-    }
-    assert!(Pool::second_place(&pool, false).is_none(), "nothing is warm");
-    let open = Arc::new(AtomicUsize::new(0));
-    drop(part(&pool, &open).await);
-    assert!(Pool::second_place(&pool, false).is_some());
-    let _taken = all_taken(&pool).await;
-    assert!(Pool::second_place(&pool, true).is_none());
-}
-
-#[tokio::test]
 async fn a_connection_is_given_what_it_answers_in_four_milliseconds() {
-    // How many fit on one connection that answered with so many microseconds in between.
     let fit = async |micros: u64| {
-        let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
-        let mut parts = vec![part(&pool, &open).await];
-        let (came, mut at) = (now(), now());
-        for _ in 0..200 {
-            at += Duration::from_micros(micros);
-            // Of a read that is not there, so that the connection stays as it is.
-            assert!(pool.state().lanes.leave(0, u64::MAX, came, at).is_none());
-        }
+        let (pool, open) = learnt();
+        pool.state().lanes.learn(Duration::from_secs(60), Duration::from_micros(micros));
+        let mut parts = Vec::new();
         while pool.usage().used < 2 {
             parts.push(part(&pool, &open).await);
         }
         parts.len() - 1
     };
-    assert!((9..=11).contains(&fit(400).await));
+    assert_eq!(fit(400).await, 10);
     assert_eq!(fit(10).await, limits::READS_AT_ONCE);
-    assert_eq!(fit(50_000).await, 2);
+    assert_eq!(fit(2_000).await, 2);
+}
+
+/// Two reads at once: whether they shared a connection, and then the server took so long for the second.
+async fn two(pool: &Arc<Pool>, open: &Arc<AtomicUsize>, gap: Duration) -> bool {
+    let (first, second) = (part(pool, open).await, part(pool, open).await);
+    let shared = pool.usage().used == 1;
+    let (one, other) = (first.part(), second.part());
+    let answered = now();
+    let mut state = pool.state();
+    state.lanes.ended(&one, answered, "any", true);
+    if shared {
+        assert!(state.lanes.leave(&one, answered).is_none());
+    }
+    state.lanes.ended(&other, answered + gap, "any", true);
+    drop(state);
+    shared
+}
+
+#[tokio::test]
+async fn nothing_is_shared_where_two_take_too_long_and_that_is_tried_again() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    let slow = Duration::from_millis(30);
+    assert!(two(&pool, &open, slow).await, "the first two are a trial");
+    // The first of the two counts as well.
+    for at in 2..TRIED_AFTER {
+        took(&pool, &open, "any", 30, true).await;
+        if at == TRIED_AFTER / 2 {
+            let (_one, _other) = (part(&pool, &open).await, part(&pool, &open).await);
+            assert_eq!(pool.usage().used, 2);
+        }
+    }
+    assert!(!two(&pool, &open, slow).await);
+    assert!(two(&pool, &open, slow).await, "as many as it takes have been alone");
+    assert!(!two(&pool, &open, slow).await);
+}
+
+#[tokio::test]
+async fn a_trial_that_goes_well_is_followed_by_more() {
+    let (pool, open) = (Arc::new(Pool::default()), Arc::new(AtomicUsize::new(0)));
+    pool.state().lanes.learn(Duration::from_secs(60), Duration::from_millis(4));
+    for round in 0..100 {
+        assert!(two(&pool, &open, Duration::from_micros(100)).await, "{round}");
+    }
+    let mut parts = Vec::new();
+    for _ in 0..MANY {
+        parts.push(part(&pool, &open).await);
+    }
+    assert_eq!(pool.usage().used, 1);
 }

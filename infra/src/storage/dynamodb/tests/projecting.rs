@@ -127,8 +127,9 @@ async fn a_document_larger_than_an_item_is_kept_in_parts() {
     };
     for at in 0..40_u64 {
         let mut definition = definition(0, 1.0);
-        definition.statement.hash = format!("hash{at}");
-        definition.statement.parameters[2].value = Some(noise(at + 1).into());
+        let statement = std::sync::Arc::make_mut(&mut definition.statement);
+        statement.hash = format!("hash{at}");
+        statement.parameters[2].value = Some(noise(at + 1).into());
         let agent_id = AgentId::from("agt_1");
         let subject = Subject::new(SubjectKind::Skill, skill(0));
         let event = match at {

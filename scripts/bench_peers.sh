@@ -9,7 +9,7 @@
 #   BENCH_TOOLS="1 200"          how many tools a contender has
 #   BENCH_ENGINES="postgres mysql"
 #   BENCH_CONTENDERS="floor call mcp toolbox toolbox-mcp dbhub"
-#   LISTEN=HOST:PORT             instead of 127.0.0.1:8480; the peers take free ports above
+#   LISTEN=HOST:PORT             instead of 127.0.0.1:8480: all of them take free ports above
 #   BINDERY_TOOLS=DIR            where the peers are installed, instead of var/tools
 #
 # Each measurement goes to var/bench-peers.jsonl as one line of JSON.
@@ -87,7 +87,6 @@ scripts/peers_tools.sh
 # Without the SDKs of AWS, which would double the build.
 cargo build --profile server --locked --no-default-features --features embedded --package functions --bin bindery
 take_folder "$DIR"
-! is_taken "$LISTEN" || die "something listens on $LISTEN already; choose another address by LISTEN="
 trap stop_all EXIT
 trap 'exit 130' INT TERM HUP
 PASSWORD=$(openssl rand -hex 16)

@@ -8,6 +8,7 @@ use super::sharing::{part, took};
 use super::*;
 use crate::databases::dial::Dialer;
 use crate::databases::guard::Guard;
+use crate::telemetry::{self, AskedAgain};
 use serde_json::{Value, json};
 use std::future::pending;
 use tokio::time::{sleep, timeout};
@@ -94,6 +95,21 @@ impl Scene {
     }
 }
 
+/// What has been asked again by this process: late, and lost.
+fn asked_again() -> (usize, usize) {
+    static COUNTS: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    struct Counting;
+    impl telemetry::Listener for Counting {
+        fn measured(&self, what: Measured) {
+            if let Measured::AskedAgain { why, .. } = what {
+                COUNTS[usize::from(why == AskedAgain::Lost)].fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+    telemetry::listen(Arc::new(Counting));
+    (COUNTS[0].load(Ordering::SeqCst), COUNTS[1].load(Ordering::SeqCst))
+}
+
 const LONG: Duration = Duration::from_secs(600);
 
 /// Tells when it is dropped.
@@ -120,7 +136,9 @@ async fn the_first_answer_counts_and_the_other_read_keeps_its_connection_for_a_w
     let quick = scene.connection(after(0, Ok(rows("quick"))));
     drop(quick);
     drop(silent);
+    let (late, _) = asked_again();
     assert_eq!(scene.read(LONG).await, Ok(rows("quick").rows));
+    assert!(asked_again().0 > late, "it is counted");
     assert_eq!((scene.pool.usage().used, scene.pool.usage().idle), (1, 1), "nobody is given the silent one");
     until(|| given_up.load(Ordering::SeqCst)).await;
     assert_eq!(scene.pool.usage().used, 0);
@@ -192,7 +210,9 @@ async fn what_is_lost_is_asked_again_and_at_last_on_a_new_connection() {
     let (one, whole) = (broken(&scene), scene.connection(after(0, Ok(rows("whole")))));
     drop(whole);
     drop(one);
+    let (_, lost) = asked_again();
     assert_eq!(scene.read(LONG).await, Ok(rows("whole").rows));
+    assert!(asked_again().1 > lost, "it is counted");
 
     let scene = Scene::new();
     let all = [broken(&scene), broken(&scene), broken(&scene)];

@@ -3,7 +3,8 @@
 use super::collector::{Collector, histogram};
 use super::exposition::Exposition;
 use super::{SOON, Told};
-use crate::engines::postgres;
+use crate::cutter::{Break, Cutter, How, Point};
+use crate::engines::{engine, postgres};
 use events::IntegrationKind;
 use infra::databases::Credentials;
 use infra::telemetry::system_name;
@@ -104,6 +105,41 @@ async fn a_database_that_is_away_opens_its_breaker_which_is_counted() {
     assert_eq!(dialled, 5.0, "and then nobody dials it");
     let outcome = [("bindery_outcome", "unavailable")];
     assert_eq!(told.sum("bindery_call_duration_seconds_count", &outcome), 7.0);
+}
+
+async fn a_read_that_is_lost_with_its_connection_is_asked_again_and_counted(kind: IntegrationKind) {
+    let told = Told::start(&[]);
+    let cutter = Cutter::before(engine(kind).port).await;
+    let calls = told.desk_through(kind, |credentials| cutter.to(credentials)).await;
+    let system = ("db_system_name", system_name(kind));
+    let repeats = |told: &Exposition| {
+        ["lost", "late"]
+            .map(|why| told.sum("bindery_call_read_repeats_total", &[system, ("bindery_reason", why)]))
+    };
+    for _ in 0..2 {
+        let answer = calls.call("find_note", json!({ "code": "a" }), &[]).await;
+        assert_eq!(answer.data()["outcome"], "not_found", "{}", answer.text);
+    }
+    assert_eq!(repeats(&told.exposition().await), [0.0, 0.0]);
+
+    cutter.arm(Break { flight: 1, point: Point::Sent, how: How::Closed, part: 0 });
+    let answer = calls.call("find_note", json!({ "code": "a" }), &[]).await;
+    assert_eq!(answer.data()["outcome"], "not_found", "{}", answer.text);
+    assert!(cutter.mend(), "the way broke");
+    let told = told.exposition().await;
+    assert_eq!(repeats(&told), [1.0, 0.0]);
+    let lost = [system, ("error_type", "connection_lost")];
+    assert_eq!(told.sum("db_client_operation_duration_seconds_count", &lost), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_lost_with_its_connection_is_asked_again_and_counted_on_postgres() {
+    a_read_that_is_lost_with_its_connection_is_asked_again_and_counted(IntegrationKind::Postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_lost_with_its_connection_is_asked_again_and_counted_on_mariadb() {
+    a_read_that_is_lost_with_its_connection_is_asked_again_and_counted(IntegrationKind::Mysql).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

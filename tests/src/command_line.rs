@@ -42,6 +42,18 @@ async fn a_key_is_printed_alone_and_a_running_server_knows_it_within_a_second() 
     assert!(other.status.success(), "{}", said(&other));
 }
 
+/// What is misspelt there is a line on stderr, and otherwise ignored.
+#[test]
+fn the_allocator_is_set_as_the_build_has_it() {
+    let output = bindery().arg("--version").env("_RJEM_MALLOC_CONF", "confirm_conf:true").output().unwrap();
+    let told = said(&output);
+    let settings = include_str!("../../.cargo/config.toml").split_once("MALLOC_CONF = \"").unwrap().1;
+    for setting in settings.trim_end().trim_end_matches('"').split(',') {
+        assert!(told.contains(&format!("Set conf value: {setting}\n")), "{setting}: {told}");
+    }
+    assert!(!told.contains("Invalid"), "{told}");
+}
+
 #[test]
 fn a_second_server_on_the_same_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();

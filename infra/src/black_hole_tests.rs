@@ -1,6 +1,6 @@
 //! Whatever is asked of AWS ends in time when AWS takes the connection and says nothing.
 
-use crate::emulators::impatient_sdk_config;
+use crate::emulators::{MARGIN, impatient_sdk_config};
 use crate::sealing::kms::{KmsKeys, KmsSealer};
 use crate::sealing::{Purpose, SealContext, SealError, Sealed, Sealer};
 use crate::service_keys::{self, ServiceKeysError};
@@ -17,9 +17,6 @@ use events::{Actor, ActorKind, IntegrationKind, Seq};
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-
-/// For the machine, which runs other tests too.
-const MARGIN: Duration = Duration::from_millis(500);
 
 /// Accepts every connection and never says a word.
 async fn black_hole() -> String {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::emulators::wire::{Line, Wire};
-use crate::emulators::{impatient_sdk_config, moto, sdk_config};
+use crate::emulators::{MARGIN, impatient_sdk_config, moto, sdk_config};
 use domain::limits::AWS_OPERATION_TIMEOUT;
 use std::time::Duration;
 
@@ -150,5 +150,5 @@ async fn a_key_that_does_not_match_is_not_kept_waiting_by_a_silent_secrets_manag
     wire.set(Line::Silent);
     let since = Instant::now();
     assert!(Arc::ptr_eq(&known, &peppers.latest_at(after(60)).await));
-    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + Duration::from_millis(500), "{:?}", since.elapsed());
+    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + MARGIN, "{:?}", since.elapsed());
 }

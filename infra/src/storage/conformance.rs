@@ -152,7 +152,7 @@ macro_rules! storage_conformance {
             an_answer_that_was_lost_is_found_again
             a_refused_commit_leaves_nothing_behind
             the_state_includes_the_commit_at_once
-            what_another_process_appends_is_seen_within_a_second
+            what_another_process_appends_is_seen_soon
         );
         $crate::storage_conformance!(@each $backend; conflicts:
             a_stream_that_moved_is_named

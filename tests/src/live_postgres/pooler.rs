@@ -166,11 +166,11 @@ async fn a_late_read_is_cancelled_on_the_server() {
     let started = Instant::now();
     let late = connection.read(&slow, &[], started + Duration::from_millis(300)).await.unwrap_err();
     assert_eq!(late.fault, Fault::StatementTimeout);
-    assert!(started.elapsed() < Duration::from_millis(800), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
     assert!(!connection.is_usable());
     connection.close().await;
     while active(&credentials.database) != "0" {
-        assert!(started.elapsed() < Duration::from_secs(3), "it still runs");
+        assert!(started.elapsed() < Duration::from_millis(4500), "it still runs");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     // Nobody else notices.

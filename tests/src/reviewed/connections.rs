@@ -176,7 +176,7 @@ async fn what_another_process_disconnected_is_let_go_of_with_the_next_request() 
     assert!(forgotten.lock().expect("not poisoned").contains(&1));
     let started = Instant::now();
     while connections() != "0" {
-        assert!(started.elapsed() < Duration::from_secs(2), "the connection stays");
+        assert!(started.elapsed() < Duration::from_secs(20), "the connection stays");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }

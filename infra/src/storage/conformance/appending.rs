@@ -155,14 +155,15 @@ pub async fn the_state_includes_the_commit_at_once<B: Backend>(backend: &B) {
     }
 }
 
-pub async fn what_another_process_appends_is_seen_within_a_second<B: Backend>(backend: &B) {
+pub async fn what_another_process_appends_is_seen_soon<B: Backend>(backend: &B) {
     let (ours, theirs) = (backend.open().await, backend.open().await);
     append(&*ours, commit(&acme(), "one", vec![key("a")])).await;
     append(&*theirs, commit(&acme(), "two", vec![key("b")])).await;
 
-    let deadline = Instant::now() + Duration::from_secs(1);
+    // A second later at most, and more on a machine that stands still for a while.
+    let deadline = Instant::now() + Duration::from_secs(10);
     while ours.warm_state(&acme()).is_some_and(|state| state.head < Seq(2)) {
-        assert!(Instant::now() < deadline, "not seen within a second");
+        assert!(Instant::now() < deadline, "not seen");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(ours.organization_of_key(&"b".into()).await, Ok(Some(acme())));

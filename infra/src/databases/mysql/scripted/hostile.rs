@@ -155,7 +155,7 @@ async fn a_byte_at_a_time_ends_at_the_deadline() {
         let deadline = start + Duration::from_millis(200);
         let error = connection.read(&read, &[Bound::Text("a".into())], deadline).await.unwrap_err();
         assert_eq!(error.fault, Fault::StatementTimeout);
-        assert!(start.elapsed() < Duration::from_secs(1));
+        assert!(start.elapsed() < Duration::from_secs(5));
         drop(connection);
     };
     tokio::join!(server, client);

@@ -1,6 +1,7 @@
 //! What DynamoDB does beyond the suite that every backend passes.
 
 use super::*;
+use crate::emulators::MARGIN;
 use crate::emulators::wire::{Line, Wire};
 use crate::sealing::Sealed;
 use crate::storage::{
@@ -99,7 +100,7 @@ async fn slots_that_others_hold_at_this_moment_are_tried_for_again_and_not_for_e
     let since = Instant::now();
     let refused = store.begin(&[slot("b")], now).await.map(|_| ());
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
-    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + Duration::from_millis(500), "{:?}", since.elapsed());
+    assert!(since.elapsed() < AWS_OPERATION_TIMEOUT + MARGIN, "{:?}", since.elapsed());
 }
 
 #[tokio::test]

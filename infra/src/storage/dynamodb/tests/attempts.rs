@@ -1,6 +1,6 @@
 //! Slots whose taking is not heard of, or heard of wrongly.
 
-use super::faults::SHORT;
+use super::faults::{LONG, SHORT};
 use super::proxy::{Fault, Proxy};
 use super::*;
 use crate::sealing::Sealed;
@@ -21,10 +21,10 @@ fn answers() -> Vec<(AnswerSlot, Sealed)> {
     slots().into_iter().map(|slot| (slot, sealed.clone())).collect()
 }
 
-async fn faulty() -> (Dynamo, Proxy, Arc<DynamoStore>) {
+async fn faulty(patience: Patience) -> (Dynamo, Proxy, Arc<DynamoStore>) {
     let backend = Dynamo::new();
     let proxy = Proxy::start().await;
-    let store = backend.through(&proxy.url, SHORT).await;
+    let store = backend.through(&proxy.url, patience).await;
     (backend, proxy, store)
 }
 
@@ -36,7 +36,7 @@ async fn slots_that_were_taken_unheard_are_this_attempts_own() {
         .chain([Fault::Refuse("TransactionInProgressException"); 5])
         .collect::<Vec<_>>();
     for faults in [lost, sent_twice, busy] {
-        let (_backend, proxy, store) = faulty().await;
+        let (_backend, proxy, store) = faulty(LONG).await;
         let what = format!("{faults:?}");
         proxy.next(faults);
         assert!(store.begin(&slots(), Timestamp::now()).await.expect("begins") == Begun::Fresh, "{what}");
@@ -48,13 +48,13 @@ async fn slots_that_were_taken_unheard_are_this_attempts_own() {
 
 #[tokio::test]
 async fn slots_that_may_have_been_taken_are_given_back_when_nobody_can_say() {
-    let (backend, proxy, store) = faulty().await;
+    let (backend, proxy, store) = faulty(SHORT).await;
     proxy.next([Fault::DownAfter]);
     assert!(store.begin(&slots(), Timestamp::now()).await.is_err(), "nobody can be asked");
     // Before whoever gives them back has its first turn.
     proxy.down(false);
     let direct = backend.open().await;
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while direct.peek(&slots(), Timestamp::now()).await.expect("looks") != Begun::Fresh {
         assert!(Instant::now() < deadline, "nobody gave them back");
         tokio::time::sleep(Duration::from_millis(20)).await;

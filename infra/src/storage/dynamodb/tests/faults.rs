@@ -15,6 +15,9 @@ pub const SHORT: Patience = Patience {
     queue: Duration::from_secs(2),
 };
 
+/// For what has to succeed in the end: a machine that stands still for a while must not make it a failure.
+pub const LONG: Patience = Patience { operation: Duration::from_secs(60), ..SHORT };
+
 async fn faulty(patience: Patience) -> (Dynamo, Proxy, Arc<DynamoStore>) {
     let backend = Dynamo::new();
     let proxy = Proxy::start().await;
@@ -32,7 +35,7 @@ async fn assert_holds(backend: &Dynamo, events: u64) {
 
 #[tokio::test]
 async fn a_commit_whose_answer_was_lost_is_found_and_not_made_again() {
-    let (backend, proxy, store) = faulty(SHORT).await;
+    let (backend, proxy, store) = faulty(LONG).await;
     for (at, faults) in
         [vec![Fault::LoseAnswer], vec![Fault::Drop, Fault::LoseAnswer]].into_iter().enumerate()
     {
@@ -49,7 +52,7 @@ async fn a_commit_whose_answer_was_lost_is_found_and_not_made_again() {
 
 #[tokio::test]
 async fn a_first_attempt_that_lands_late_cannot_double_the_second() {
-    let (backend, proxy, store) = faulty(SHORT).await;
+    let (backend, proxy, store) = faulty(LONG).await;
     for (at, millis) in [0, 5, 20, 100, 300].into_iter().enumerate() {
         proxy.next([Fault::ArriveLate(Duration::from_millis(millis))]);
         let id = format!("late {millis}");
@@ -71,7 +74,7 @@ async fn a_commit_that_lands_after_the_caller_was_told_to_try_again_is_found_by_
     let unknown = store.append(command.clone()).await.err();
     assert!(matches!(unknown, Some(AppendError::Store(StoreError::Unavailable(_)))), "{unknown:?}");
     proxy.next([]);
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while store.committed(&acme(), &"late".into()).await.expect("asks").is_none() {
         assert!(Instant::now() < deadline, "it never landed");
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -82,7 +85,7 @@ async fn a_commit_that_lands_after_the_caller_was_told_to_try_again_is_found_by_
 
 #[tokio::test]
 async fn a_busy_service_is_asked_again_until_it_takes_the_commit() {
-    let (backend, proxy, store) = faulty(SHORT).await;
+    let (backend, proxy, store) = faulty(LONG).await;
     proxy.next([
         Fault::Refuse("ProvisionedThroughputExceededException"),
         Fault::Refuse("ThrottlingException"),
@@ -98,7 +101,7 @@ async fn a_busy_service_is_asked_again_until_it_takes_the_commit() {
 
 #[tokio::test]
 async fn a_commit_that_is_being_applied_by_another_is_waited_for_and_no_damage() {
-    let (backend, proxy, store) = faulty(SHORT).await;
+    let (backend, proxy, store) = faulty(LONG).await;
     proxy.next([
         Fault::Cancel(&["ConditionalCheckFailed", "TransactionConflict", "None"]),
         Fault::Cancel(&["ConditionalCheckFailed", "TransactionConflict", "TransactionConflict"]),
@@ -112,9 +115,12 @@ async fn a_commit_that_is_being_applied_by_another_is_waited_for_and_no_damage()
 
 #[tokio::test]
 async fn a_new_commit_that_is_seen_in_part_is_looked_for_again_and_no_damage() {
-    let (backend, _proxy, store) = faulty(SHORT).await;
-    let command = Commit { now: Timestamp::now(), ..commit(&acme(), "young", vec![key("young")]) };
-    let other = backend.patient(SHORT).await;
+    let patience = Patience { operation: Duration::from_secs(2), ..SHORT };
+    let (backend, proxy, store) = faulty(patience).await;
+    let (other, patient) = (backend.patient(patience).await, backend.through(&proxy.url, LONG).await);
+    // As by a clock that is ahead, so that it stays young for however long the steps below take.
+    let now = Timestamp::now() + patience.operation;
+    let command = Commit { now, ..commit(&acme(), "young", vec![key("young")]) };
     append(&*other, command.clone()).await;
     let (client, commits) = (backend.client().await, backend.table(TableName::Commits));
     let name = reader::commit_item(Seq(2));
@@ -122,18 +128,21 @@ async fn a_new_commit_that_is_seen_in_part_is_looked_for_again_and_no_damage() {
     let delete = client.delete_item().table_name(&commits).set_key(Some(items::key("acme", &name)));
     delete.send().await.expect("deletes");
 
-    let unseen = store.state(&acme()).await.err();
-    assert!(matches!(unseen, Some(StoreError::Unavailable(_))), "{unseen:?}");
-    let unseen = other.committed(&acme(), &"young".into()).await.err();
-    assert!(matches!(unseen, Some(StoreError::Unavailable(_))), "{unseen:?}");
-    assert!(other.warm_state(&acme()).is_some() || other.memory.get(&acme()).is_some(), "memory stays");
+    let (acme, id) = (acme(), command.command_id);
+    let (state, committed) = tokio::join!(store.state(&acme), other.committed(&acme, &id));
+    let (state, committed) = (state.err(), committed.err());
+    assert!(matches!(state, Some(StoreError::Unavailable(_))), "{state:?}");
+    assert!(matches!(committed, Some(StoreError::Unavailable(_))), "{committed:?}");
+    assert!(other.warm_state(&acme).is_some() || other.memory.get(&acme).is_some(), "memory stays");
 
+    let before = proxy.requests();
     let shown = async {
-        tokio::time::sleep(SHORT.operation / 4).await;
+        while proxy.requests() < before + 10 {
+            tokio::time::sleep(LONG.backoff).await;
+        }
         client.put_item().table_name(&commits).set_item(Some(row)).send().await.expect("puts");
     };
-    let acme = acme();
-    let (found, ()) = tokio::join!(store.committed(&acme, &command.command_id), shown);
+    let (found, ()) = tokio::join!(patient.committed(&acme, &id), shown);
     let found = found.expect("asks").expect("was committed");
     assert_eq!((seqs(&found.events), found.state.head), (vec![2], Seq(2)));
 }
@@ -156,7 +165,7 @@ async fn a_service_that_stays_busy_makes_the_log_unavailable_in_time() {
 
 #[tokio::test]
 async fn what_the_service_will_never_take_is_not_sent_again() {
-    let (_backend, proxy, store) = faulty(SHORT).await;
+    let (_backend, proxy, store) = faulty(LONG).await;
     for fault in [Fault::Refuse("AccessDeniedException"), Fault::Cancel(&["ValidationError", "None", "None"])]
     {
         proxy.next([fault]);

@@ -98,9 +98,9 @@ async fn what_another_process_writes_and_nobody_can_read_is_not_served_from_memo
     assert!(store.warm_state(&acme()).is_some());
     backend.tamper(&acme(), Tamper::Insert { after: Seq(2) }).await;
     run(&backend, "UPDATE commits SET body = replace(body, 'blocked', 'blokked') WHERE seq = 3").await;
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(1);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
     while store.warm_state(&acme()).is_some() {
-        assert!(std::time::Instant::now() < deadline, "still served after a second");
+        assert!(std::time::Instant::now() < deadline, "still served");
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     assert!(matches!(store.state(&acme()).await, Err(StoreError::Corrupt { seq: Seq(3), .. })));

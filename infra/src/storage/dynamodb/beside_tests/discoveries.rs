@@ -94,7 +94,7 @@ async fn a_job_shows_how_far_it_is_and_ends_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_job_that_gives_no_sign_of_life_is_taken_over_by_one_and_cannot_end_any_more() {
     let names = names().await;
-    let lease = Duration::from_millis(300);
+    let lease = Duration::from_secs(2);
     let store = Arc::new(hasty(&names, lease).await);
     let dead = store.join_or_start(job("dead")).await.expect("starts");
     assert_eq!(store.advance(&dead, 0).await, Ok(true));
@@ -127,7 +127,7 @@ async fn a_job_that_gives_no_sign_of_life_is_taken_over_by_one_and_cannot_end_an
 #[tokio::test]
 async fn a_job_that_waits_for_a_worker_has_longer_and_its_lease_begins_with_the_worker() {
     let names = names().await;
-    let (lease, queue) = (Duration::from_millis(200), Duration::from_millis(1500));
+    let (lease, queue) = (Duration::from_secs(1), Duration::from_secs(6));
     let store = patient(&names, Patience { discovery: lease, queue, ..Patience::default() }).await;
     let waits = store.join_or_start(job("waits")).await.expect("starts");
     tokio::time::sleep(lease * 2).await;
@@ -147,10 +147,10 @@ async fn a_job_that_waits_for_a_worker_has_longer_and_its_lease_begins_with_the_
 #[tokio::test]
 async fn a_sign_of_life_prolongs_the_lease() {
     let names = names().await;
-    let (lease, third) = (Duration::from_millis(900), Duration::from_millis(300));
+    let (lease, third) = (Duration::from_secs(3), Duration::from_secs(1));
     let store = hasty(&names, lease).await;
     let started = store.join_or_start(job("a")).await.expect("starts");
-    for tables in 1..=5 {
+    for tables in 1..=4 {
         tokio::time::sleep(third).await;
         assert_eq!(store.advance(&started, tables).await, Ok(true));
     }

@@ -10,7 +10,7 @@ pub const SHORT: Patience = Patience {
     operation: Duration::from_millis(700),
     backoff: Duration::from_millis(10),
     fresh: Duration::from_millis(100),
-    trusted: Duration::from_secs(2),
+    trusted: Duration::from_secs(4),
     discovery: Duration::from_secs(2),
     queue: Duration::from_secs(2),
 };

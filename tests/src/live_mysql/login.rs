@@ -14,6 +14,7 @@ async fn refused(credentials: &Credentials) -> (Phase, Fault) {
 #[tokio::test]
 async fn every_tls_mode_opens_a_session_and_says_who_answers() {
     let good = database("");
+    let told = admin_sql(&good, "SELECT VERSION()");
     for (sslmode, ca_pem) in [
         (SslMode::Require, None),
         (SslMode::Require, good.ca_pem.clone()),
@@ -23,7 +24,7 @@ async fn every_tls_mode_opens_a_session_and_says_who_answers() {
         let mut connection = read_only(&Credentials { sslmode, ca_pem, ..good.clone() }).await;
         let info = connection.server();
         assert_eq!(info.engine, "MariaDB");
-        assert!(info.version.starts_with("10."), "{}", info.version);
+        assert_eq!(told.split('-').next(), Some(info.version.as_str()));
         assert!(connection.ping().await.unwrap() < Duration::from_secs(1));
         connection.close().await;
     }

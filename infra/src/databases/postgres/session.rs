@@ -31,9 +31,11 @@ const TYPES: &str = "SELECT pg_catalog.format_type(t.oid, NULL) FROM pg_catalog.
      AND pg_catalog.has_schema_privilege(t.typnamespace, 'USAGE') \
      AND pg_catalog.has_type_privilege(t.oid, 'USAGE') \
      GROUP BY t.oid ORDER BY t.typtype = 'e' DESC, t.oid";
-/// Names that this transaction gave.
-const NAMED: &str =
-    "SELECT name FROM pg_catalog.pg_prepared_statements WHERE prepare_time >= pg_catalog.now()";
+/// Names that this transaction gave, as the client spells them. A pooler that keeps track of statements (PgBouncer with
+/// `max_prepared_statements`, from 1.24 on unless it is told otherwise) has put its own in their place: it counts on
+/// finding those, and takes the client's names back by itself.
+const NAMED: &str = "SELECT name FROM pg_catalog.pg_prepared_statements \
+     WHERE prepare_time >= pg_catalog.now() AND name ~ '^s[0-9]+$'";
 /// Another process may have left a statement under the name that ours takes next; the one after it is ours alone.
 const NAMES_TRIED: usize = 3;
 

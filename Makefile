@@ -8,6 +8,9 @@ SAM ?=
 
 # Read by scripts/run.sh and by the benchmarks.
 export ONCE LISTEN
+# But not passed on to the make that builds the allocator: cargo appends its own flags, and make 4.4 takes what comes
+# behind a variable for a target.
+MAKEOVERRIDES =
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18

@@ -13,6 +13,7 @@ use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -53,6 +54,20 @@ fn the_allocator_is_set_as_the_build_has_it() {
         assert!(told.contains(&format!("Set conf value: {setting}\n")), "{setting}: {told}");
     }
     assert!(!told.contains("Invalid"), "{told}");
+}
+
+/// A make that is started by cargo finds our flags before cargo's, and from 4.4 on takes what stands behind a variable
+/// for a target: `make run ONCE=1` could not build.
+#[test]
+fn make_keeps_the_variables_it_was_given_to_itself() {
+    let shown = Command::new("make")
+        .args(["--no-print-directory", "--eval", r#"shown:; @echo "$$MAKEFLAGS once: $$ONCE""#])
+        .args(["shown", "ONCE=1"])
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+        .env_remove("MAKEFLAGS")
+        .output();
+    let shown = String::from_utf8(shown.unwrap().stdout).unwrap();
+    assert!(shown.ends_with(" once: 1\n") && !shown.contains(" -- ONCE=1"), "{shown}");
 }
 
 #[test]

@@ -42,10 +42,12 @@ pub async fn sdk_config(url: &str) -> SdkConfig {
     impatient_sdk_config(url).await.to_builder().timeout_config(patient).build()
 }
 
-/// The same with the limits that hold on AWS.
-/// What a machine that runs other tests too may take beyond a limit, and less than waiting for it twice.
+/// What a machine that runs other tests too may take beyond [`AWS_OPERATION_TIMEOUT`], and less than waiting for it twice.
+///
+/// [`AWS_OPERATION_TIMEOUT`]: domain::limits::AWS_OPERATION_TIMEOUT
 pub const MARGIN: Duration = Duration::from_millis(1400);
 
+/// The same with the limits that hold on AWS.
 pub async fn impatient_sdk_config(url: &str) -> SdkConfig {
     crate::aws::loader()
         .region(Region::from_static("eu-central-1"))

@@ -84,7 +84,7 @@ async fn many_connections_share_few_and_none_sees_what_another_set_or_named() {
         client.await.unwrap();
     }
     assert!((1..=SHARED).contains(&shared(&credentials.database)));
-    // Another client of the pooler, which trusts its session to be new. Some poolers name statements, and keep track.
+    // Another client of the pooler, which trusts its session to be new. What a newer pooler names it keeps track of.
     let stranger = reader(&credentials).await;
     let left = "SELECT pg_catalog.count(*)::text, (SELECT setting || source FROM pg_catalog.pg_settings \
                 WHERE name = 'default_transaction_read_only') FROM pg_catalog.pg_prepared_statements \

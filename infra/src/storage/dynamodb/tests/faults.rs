@@ -118,7 +118,7 @@ async fn a_new_commit_that_is_seen_in_part_is_looked_for_again_and_no_damage() {
     let patience = Patience { operation: Duration::from_secs(2), ..SHORT };
     let (backend, proxy, store) = faulty(patience).await;
     let (other, patient) = (backend.patient(patience).await, backend.through(&proxy.url, LONG).await);
-    // As by a clock that is ahead, so that it stays young for however long the steps below take.
+    // As by a clock that is ahead, so that it stays young for five seconds until the waits begin, not for three.
     let now = Timestamp::now() + patience.operation;
     let command = Commit { now, ..commit(&acme(), "young", vec![key("young")]) };
     append(&*other, command.clone()).await;
